@@ -1,0 +1,1 @@
+//! Takes a new Edge's identity from the Core that adopts it.

@@ -1,0 +1,1 @@
+//! The public side: HTTP requests in, calls over a tunnel out.

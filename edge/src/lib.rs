@@ -1,0 +1,11 @@
+//! The public HTTP service in the DMZ: stateless, interchangeable, and never dialling anybody.
+
+pub mod adoption;
+pub mod config;
+pub mod core_client;
+pub mod http;
+pub mod identity;
+pub mod telemetry;
+#[cfg(feature = "testing")]
+pub mod testing;
+pub mod tunnel;

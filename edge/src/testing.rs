@@ -1,0 +1,1 @@
+//! A Core for tests and benchmarks, over real sockets.

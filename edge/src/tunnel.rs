@@ -1,0 +1,1 @@
+//! Live streams from Cores: accepting them, choosing one, pairing replies with requests.
