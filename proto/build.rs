@@ -19,10 +19,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let out = env::var("OUT_DIR")?;
     let descriptors = protox::compile(FILES, ["proto"])?;
 
-    tonic_prost_build::configure()
-        .skip_debug(["."])
-        .include_file("contract.rs")
-        .compile_fds(descriptors.clone())?;
+    tonic_prost_build::configure().skip_debug(["."]).include_file("contract.rs").compile_fds(descriptors.clone())?;
     fs::write(Path::new(&out).join("debug.rs"), debug_impls(&descriptors)?)?;
     Builder::new().build_transport(false).compile(&services());
     Ok(())
@@ -114,7 +111,10 @@ fn debug_impl(
             let shown = shown(member, "*value", printable.contains(full.as_str()));
             known.insert(full);
             let variant = camel(member.name());
-            write!(arms, "Self::{variant}(value) => {{ let _ = value; f.debug_tuple(\"{variant}\").field({shown}).finish() }},")?;
+            write!(
+                arms,
+                "Self::{variant}(value) => {{ let _ = value; f.debug_tuple(\"{variant}\").field({shown}).finish() }},"
+            )?;
         }
         write_impl(code, &ty, &format!("match self {{ {arms} }}"))?;
     }
@@ -148,6 +148,8 @@ fn snake(name: &str) -> String {
 
 fn camel(name: &str) -> String {
     name.split('_')
-        .map(|part| part.chars().take(1).map(|c| c.to_ascii_uppercase()).chain(part.chars().skip(1)).collect::<String>())
+        .map(|part| {
+            part.chars().take(1).map(|c| c.to_ascii_uppercase()).chain(part.chars().skip(1)).collect::<String>()
+        })
         .collect()
 }

@@ -61,8 +61,12 @@ macro_rules! rpc {
             }
         }
     };
-    (@harmless) => { true };
-    (@once) => { false };
+    (@harmless) => {
+        true
+    };
+    (@once) => {
+        false
+    };
 }
 
 const SOON: Duration = limits::REQUEST_BUDGET;
