@@ -1,1 +1,136 @@
-//! Cli.
+//! The command line: what was asked for, where it is done, how the answer is shown, and the exit code.
+
+mod arguments;
+mod human;
+
+use std::{
+    ffi::OsString,
+    io::{self, Write},
+    process::ExitCode,
+    time::Duration,
+};
+
+use anyhow::Context;
+use tokio::time::{Instant, sleep};
+
+use crate::{
+    activity::Origin,
+    config::Config,
+    control::{Answer, Command, Commands, ControlClient, LockError, StoreLock},
+    serve,
+    telemetry::{self, LogFormat, LogLevel},
+};
+pub use arguments::command_line;
+use arguments::{Arguments, Task};
+
+/// The operation failed, or was refused.
+const FAILED: u8 = 1;
+
+/// `EX_CONFIG`: the configuration has mistakes.
+const CONFIG: u8 = 78;
+
+/// A Core that starts, or another command, has the store for less than this.
+const STORE_PATIENCE: Duration = Duration::from_secs(5);
+const STORE_LOOK_INTERVAL: Duration = Duration::from_millis(50);
+
+/// Everything that `main` does.
+pub fn main(
+    arguments: impl IntoIterator<Item = OsString>,
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+) -> ExitCode {
+    let arguments = match Arguments::parse(arguments) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Its own exit code says whether this was a call for help.
+            let code = u8::try_from(error.exit_code()).unwrap_or(FAILED);
+            return if error.print().is_ok() { code.into() } else { FAILED.into() };
+        }
+    };
+    let config = match Config::load(&arguments.flags, environment) {
+        Ok(config) => config,
+        Err(error) => return fail(&arguments, &error.to_string(), CONFIG),
+    };
+    let done = match &arguments.task {
+        Task::CheckConfig => show("the configuration is valid\n"),
+        Task::Serve => run_serve(config),
+        Task::Command(command) => run_command(config, command, arguments.json),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&arguments, &format!("{error:#}"), FAILED),
+    }
+}
+
+fn run_serve(config: Config) -> anyhow::Result<()> {
+    telemetry::start_logging(config.log_level, config.log_format);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start threads")?;
+    let done = runtime.block_on(serve::run(config));
+    // A password that is still being hashed is nobody's any more.
+    runtime.shutdown_background();
+    Ok(done?)
+}
+
+fn run_command(config: Config, command: &Command, json: bool) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+    let runtime = runtime.context("cannot start threads")?;
+    let answer = runtime.block_on(execute(config, command));
+    runtime.shutdown_background();
+    let answer = answer?;
+    if json { show(&format!("{}\n", answer.json())) } else { show(&human::text(&answer)) }
+}
+
+/// In the running Core, or here if none runs.
+async fn execute(config: Config, command: &Command) -> anyhow::Result<Answer> {
+    let _lock = match place(&config).await? {
+        Place::RunningCore(core) => return Ok(core.run(command).await?),
+        Place::Here(lock) => lock,
+    };
+    telemetry::start_logging(LogLevel::Warn, LogFormat::Text);
+    let commands = Commands::open_offline(&config).await?;
+    let done = commands.run(&Origin::command_line(), command.clone()).await;
+    commands.close().await;
+    Ok(done?)
+}
+
+/// Where a command is done.
+enum Place {
+    RunningCore(ControlClient),
+    Here(StoreLock),
+}
+
+/// Waits while a Core is starting, or another command is at work.
+async fn place(config: &Config) -> anyhow::Result<Place> {
+    let end = Instant::now() + STORE_PATIENCE;
+    loop {
+        if let Some(core) = ControlClient::connect(&config.socket).await? {
+            return Ok(Place::RunningCore(core));
+        }
+        if !config.database.exists() {
+            anyhow::bail!(
+                "no Core listens on {}, and there is no database {}: start one with `postern-core serve`",
+                config.socket.display(),
+                config.database.display()
+            );
+        }
+        match StoreLock::take(&config.database) {
+            Ok(lock) => return Ok(Place::Here(lock)),
+            Err(LockError::Taken(_)) if Instant::now() < end => sleep(STORE_LOOK_INTERVAL).await,
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+fn fail(arguments: &Arguments, message: &str, code: u8) -> ExitCode {
+    let shown = if arguments.json { show(&format!("{}\n", serde_json::json!({ "error": message }))) } else { Ok(()) };
+    let told = writeln!(io::stderr(), "postern-core: {message}");
+    // With both outputs gone nobody is left to tell; the code still says it.
+    drop((shown, told));
+    code.into()
+}
+
+fn show(text: &str) -> anyhow::Result<()> {
+    match io::stdout().lock().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error).context("cannot write to stdout"),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}

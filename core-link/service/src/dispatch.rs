@@ -1,1 +1,83 @@
-//! Dispatch.
+//! Requests of Edges: wire messages to domain values, a use case, and back.
+//!
+//! The only place that knows both sides. A request that cannot be understood is refused before it has any effect;
+//! every change runs as an operation, so that a repeat gets the stored reply.
+
+mod caller;
+mod enrollment;
+mod greeting;
+mod polling;
+mod reject;
+mod reply;
+mod wire;
+
+use std::{fmt, sync::Arc};
+
+use postern_core_link::{Handler, Reply, Request};
+use postern_proto::proxy::core_request::Payload;
+
+use self::caller::Caller;
+pub use self::greeting::greeting;
+use crate::{activity::RefusalBudget, instance::Instance, password::Passwords, store::Store};
+
+/// Answers what people and their devices ask through any Edge.
+#[derive(Clone)]
+pub struct Dispatcher {
+    store: Store,
+    passwords: Passwords,
+    instance: Arc<Instance>,
+    refusals: Arc<RefusalBudget>,
+}
+
+impl Dispatcher {
+    pub fn new(store: Store, passwords: Passwords, instance: Instance) -> Self {
+        Self { store, passwords, instance: Arc::new(instance), refusals: Arc::default() }
+    }
+}
+
+impl fmt::Debug for Dispatcher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Dispatcher").field("instance", &self.instance.id).finish_non_exhaustive()
+    }
+}
+
+impl Handler for Dispatcher {
+    async fn handle(&self, request: Request) -> Reply {
+        let kind = request.payload.kind();
+        let reply = self.serve(kind, request).await;
+        let outcome = if reply.is_ok() { "served" } else { "refused" };
+        metrics::counter!("postern_core_requests_total", "kind" => kind, "outcome" => outcome).increment(1);
+        reply
+    }
+}
+
+impl Dispatcher {
+    async fn serve(&self, kind: &'static str, request: Request) -> Reply {
+        let (caller, payload) = Caller::of(request);
+        match payload {
+            Payload::EnrollmentStart(body) => self.enrollment_start(caller, body).await,
+            Payload::ActivateUser(body) => self.activate_user(caller, body).await,
+            Payload::NewDevice(body) => self.new_device(caller, body).await,
+            Payload::ExistingDevice(body) => self.existing_device(caller, body).await,
+            Payload::InstanceInfo(body) => self.instance_info(caller, body).await,
+            Payload::PasswordResetInit(_)
+            | Payload::PasswordResetStart(_)
+            | Payload::PasswordReset(_)
+            | Payload::ClientMfaStart(_)
+            | Payload::ClientMfaFinish(_)
+            | Payload::AuthInfo(_)
+            | Payload::AuthCallback(_)
+            | Payload::ClientMfaOidcAuthenticate(_)
+            | Payload::RegisterMobileAuth(_)
+            | Payload::ClientMfaTokenValidation(_)
+            | Payload::CodeMfaSetupStart(_)
+            | Payload::CodeMfaSetupFinish(_)
+            | Payload::AwaitRemoteMfaFinish(_)
+            | Payload::DevicePostureCheck(_)
+            | Payload::AcmeCertificate(_)
+            | Payload::Probe(_)
+            | Payload::ProbeReply(_)
+            | Payload::Draining(_) => Err(reject::not_served(kind)),
+        }
+    }
+}

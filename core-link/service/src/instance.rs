@@ -1,1 +1,53 @@
-//! Instance.
+//! This installation, as clients know it.
+
+use std::fmt;
+
+use uuid::Uuid;
+
+use crate::{
+    session_keys,
+    store::{StoreError, Tx},
+};
+
+/// Names an installation for ever; clients recognise it by this.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InstanceId(Uuid);
+
+impl InstanceId {
+    pub(crate) fn from_uuid(id: Uuid) -> Self {
+        Self(id)
+    }
+}
+
+impl fmt::Display for InstanceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Whom people ask when they are stuck.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AdminContact {
+    pub name: String,
+    pub email: String,
+    pub phone: Option<String>,
+}
+
+/// What clients are told about this installation.
+#[derive(Debug, Clone)]
+pub struct Instance {
+    pub id: InstanceId,
+    pub name: String,
+    /// Ends with a slash: clients append paths to it.
+    pub public_url: String,
+    pub admin: Option<AdminContact>,
+    pub vpn_setup_optional: bool,
+}
+
+/// Makes on the first start what lasts for ever, and finds it on all others. Two Cores that start at once agree,
+/// because the first commit decides.
+pub async fn ensure(tx: &mut Tx) -> Result<InstanceId, StoreError> {
+    let id = tx.ensure_instance(InstanceId(Uuid::new_v4())).await?;
+    session_keys::ensure(tx).await?;
+    Ok(id)
+}

@@ -3,6 +3,7 @@
 pub mod activity;
 pub mod authority;
 pub mod cli;
+pub mod clock;
 pub mod config;
 pub mod control;
 pub mod device;
@@ -16,6 +17,7 @@ pub mod person;
 pub mod polling;
 pub mod sealing;
 pub mod serve;
+pub mod session_keys;
 pub mod store;
 pub mod telemetry;
 pub mod token;

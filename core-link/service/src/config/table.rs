@@ -1,0 +1,101 @@
+//! Every setting, once: its key, its flag, its default and what it means.
+
+/// Variables of Core begin with this. The second underscore keeps apart what Kubernetes injects for a Service of
+/// the same name.
+pub const PREFIX: &str = "POSTERN_CORE__";
+
+/// One setting, as `--help` and README show it.
+#[derive(Debug, Clone, Copy)]
+pub struct Setting {
+    /// Its name in the file; in upper case after [`PREFIX`], its variable.
+    pub key: &'static str,
+    /// Its name on the command line, without the dashes.
+    pub flag: &'static str,
+    /// What `--help` puts in the place of the value.
+    pub value: &'static str,
+    /// The value when nobody says otherwise.
+    pub default: &'static str,
+    pub help: &'static str,
+}
+
+/// In the order of `--help`.
+pub const SETTINGS: &[Setting] = &[
+    Setting {
+        key: "database",
+        flag: "database",
+        value: "FILE",
+        default: "/var/lib/postern-core/core.db",
+        help: "SQLite database that holds everything",
+    },
+    Setting {
+        key: "master_key_file",
+        flag: "master-key-file",
+        value: "FILE",
+        default: "/var/lib/postern-core/master.key",
+        help: "Key that seals the secrets in the database; made when the database is new",
+    },
+    Setting {
+        key: "socket",
+        flag: "socket",
+        value: "FILE",
+        default: "/run/postern-core/core.sock",
+        help: "Unix socket on which a running Core takes commands",
+    },
+    Setting {
+        key: "metrics_listen",
+        flag: "metrics-listen",
+        value: "ADDR",
+        default: "127.0.0.1:9465",
+        help: "Loopback address of /metrics for Prometheus",
+    },
+    Setting {
+        key: "public_url",
+        flag: "public-url",
+        value: "URL",
+        default: "https://localhost/",
+        help: "Address that people type into a client",
+    },
+    Setting {
+        key: "instance_name",
+        flag: "instance-name",
+        value: "NAME",
+        default: "Postern",
+        help: "Name of this installation, as clients show it",
+    },
+    Setting {
+        key: "admin_contact",
+        flag: "admin-contact",
+        value: "CONTACT",
+        default: "Administrator <admin@localhost>",
+        help: "Whom clients show for questions: NAME <MAIL>[, PHONE]",
+    },
+    Setting {
+        key: "argon2_parallel",
+        flag: "argon2-parallel",
+        value: "N",
+        default: "cores",
+        help: "Passwords hashed at the same time, or `cores`",
+    },
+    Setting {
+        key: "grace",
+        flag: "grace",
+        value: "TIME",
+        default: "10s",
+        help: "How long requests in flight may take after SIGTERM",
+    },
+    Setting {
+        key: "vpn_setup_optional",
+        flag: "vpn-setup-optional",
+        value: "BOOL",
+        default: "true",
+        help: "Whether a person may enroll without a device",
+    },
+    Setting {
+        key: "log_level",
+        flag: "log-level",
+        value: "LEVEL",
+        default: "info",
+        help: "error, warn, info, debug or trace",
+    },
+    Setting { key: "log_format", flag: "log-format", value: "FORMAT", default: "text", help: "text or json" },
+];

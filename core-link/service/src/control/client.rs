@@ -1,0 +1,74 @@
+//! The socket's end in a command.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::UnixStream,
+};
+
+use super::{Answer, COMMAND_MAX, Command, RESPONSE_MAX, Response};
+
+/// Longer than the running Core takes at most, so that its own message arrives.
+const ANSWER_MAX: Duration = COMMAND_MAX.saturating_add(Duration::from_secs(10));
+
+/// A connection to a running Core.
+#[derive(Debug)]
+pub struct ControlClient {
+    stream: UnixStream,
+}
+
+/// Why a running Core gave no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ControlError {
+    #[error("cannot connect to Core's socket {}: run this as the user that Core runs as", .path.display())]
+    Connect { path: PathBuf, source: io::Error },
+    #[error("Core ended the connection before it answered; look at its log")]
+    Lost(#[source] io::Error),
+    #[error("Core's answer cannot be read: is it of another version?")]
+    BadAnswer(#[source] serde_json::Error),
+    #[error("Core did not answer in time")]
+    TimedOut,
+    #[error("{0}")]
+    Refused(String),
+}
+
+impl ControlClient {
+    /// `None` if no Core listens there.
+    ///
+    /// # Errors
+    /// When the socket is not for us.
+    pub async fn connect(path: &Path) -> Result<Option<Self>, ControlError> {
+        match UnixStream::connect(path).await {
+            Ok(stream) => Ok(Some(Self { stream })),
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {
+                Ok(None)
+            }
+            Err(source) => Err(ControlError::Connect { path: path.to_owned(), source }),
+        }
+    }
+
+    /// Sends one command and waits for its answer.
+    ///
+    /// # Errors
+    /// [`ControlError`]
+    pub async fn run(mut self, command: &Command) -> Result<Answer, ControlError> {
+        let mut line = serde_json::to_vec(command).map_err(ControlError::BadAnswer)?;
+        line.push(b'\n');
+        let exchange = async {
+            self.stream.write_all(&line).await?;
+            let mut answer = Vec::new();
+            (&mut self.stream).take(RESPONSE_MAX).read_to_end(&mut answer).await?;
+            if answer.is_empty() { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(answer) }
+        };
+        let answer = tokio::time::timeout(ANSWER_MAX, exchange).await.map_err(|_| ControlError::TimedOut)?;
+        match serde_json::from_slice(&answer.map_err(ControlError::Lost)?).map_err(ControlError::BadAnswer)? {
+            Response::Answer(answer) => Ok(answer),
+            Response::Error(message) => Err(ControlError::Refused(message)),
+        }
+    }
+}

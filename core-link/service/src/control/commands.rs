@@ -1,0 +1,119 @@
+//! Does what an administrator asked for. The same code runs in a running Core and in a command without one.
+
+mod edges;
+mod network;
+mod people;
+
+use postern_core_link::AdoptError;
+
+use super::{Answer, Command};
+use crate::{
+    activity::{self, Origin},
+    config::Config,
+    device::RemoveDeviceError,
+    edges::{EdgeError, Edges, Reach},
+    enrollment::InviteError,
+    location::{AddLocationError, InvalidLocation},
+    person::{AddPersonError, FindPersonError, InvalidPerson},
+    serve::{Installation, InstallationError},
+    store::{Store, StoreError},
+};
+
+/// The commands, and what they work on.
+#[derive(Debug)]
+pub struct Commands {
+    store: Store,
+    edges: Edges,
+    public_url: String,
+}
+
+/// Why a command was refused, or failed.
+#[derive(Debug, thiserror::Error)]
+pub enum CommandError {
+    #[error(transparent)]
+    InvalidPerson(#[from] InvalidPerson),
+    #[error(transparent)]
+    AddPerson(#[from] AddPersonError),
+    #[error(transparent)]
+    FindPerson(#[from] FindPersonError),
+    #[error(transparent)]
+    Invite(#[from] InviteError),
+    #[error(transparent)]
+    InvalidLocation(#[from] InvalidLocation),
+    #[error(transparent)]
+    AddLocation(#[from] AddLocationError),
+    #[error(transparent)]
+    RemoveDevice(#[from] RemoveDeviceError),
+    #[error(transparent)]
+    Edge(#[from] EdgeError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Commands {
+    pub fn new(installation: &Installation, reach: Reach) -> Self {
+        let store = installation.store.clone();
+        let edges = Edges::new(store.clone(), installation.authority.clone(), reach);
+        Self { store, edges, public_url: installation.instance.public_url.clone() }
+    }
+
+    /// For a command while no Core runs.
+    ///
+    /// # Errors
+    /// When the store cannot be opened.
+    pub async fn open_offline(config: &Config) -> Result<Self, InstallationError> {
+        Ok(Self::new(&Installation::open(config).await?, Reach::Offline))
+    }
+
+    pub async fn close(&self) {
+        self.store.close().await;
+    }
+
+    pub const fn edges(&self) -> &Edges {
+        &self.edges
+    }
+
+    /// Does one thing.
+    ///
+    /// # Errors
+    /// [`CommandError`] says what to do about it.
+    pub async fn run(&self, origin: &Origin, command: Command) -> Result<Answer, CommandError> {
+        match command {
+            Command::User(command) => self.user(origin, command).await,
+            Command::Location(command) => self.location(origin, command).await,
+            Command::Edge(command) => self.edge(origin, command).await,
+            Command::Device(command) => self.device(origin, command).await,
+            Command::Activity { limit } => self.activity(limit).await,
+        }
+    }
+
+    async fn activity(&self, limit: u32) -> Result<Answer, CommandError> {
+        let rows = self.store.read(move |tx| Box::pin(activity::newest(tx, limit))).await?;
+        let rows = rows.into_iter().map(|row| super::ActivityRow {
+            at: row.at.to_rfc3339(),
+            event: row.event,
+            actor: row.actor,
+            subject: row.subject,
+            ip: row.ip,
+            outcome: row.outcome,
+            detail: row.detail,
+        });
+        Ok(Answer::Activity(rows.collect()))
+    }
+}
+
+impl CommandError {
+    /// On one line with all causes; what the Edge logged meanwhile below.
+    pub fn with_causes(&self) -> String {
+        let mut text = self.to_string();
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            text = format!("{text}: {error}");
+            cause = error.source();
+        }
+        if let Self::Edge(EdgeError::Adopt(AdoptError { log, .. })) = self {
+            text.extend(log.iter().map(|line| format!("\n  its log: {line}")));
+        }
+        text
+    }
+}

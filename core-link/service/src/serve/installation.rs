@@ -1,0 +1,97 @@
+//! What a running Core and a command without one both open: the master key, the store, and what the first start
+//! made in it.
+
+use std::{fs::DirBuilder, os::unix::fs::DirBuilderExt as _, path::PathBuf, sync::Arc, time::SystemTime};
+
+use time::OffsetDateTime;
+
+use crate::{
+    authority::{Authority, AuthorityError},
+    config::Config,
+    instance::{self, Instance, InstanceId},
+    sealing::{MasterKey, MasterKeyError},
+    store::{OpenError, Store, StoreError, Tx},
+};
+
+/// One installation, open. Only one process at a time holds it.
+#[derive(Debug)]
+pub struct Installation {
+    pub store: Store,
+    pub instance: Instance,
+    pub authority: Arc<Authority>,
+}
+
+/// Why it cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum InstallationError {
+    #[error(
+        "the database {} exists, but its master key {} does not; bring that file back from a backup, or name it with \
+         --master-key-file", database.display(), key.display()
+    )]
+    MasterKeyLost { database: PathBuf, key: PathBuf },
+    #[error(transparent)]
+    MasterKey(#[from] MasterKeyError),
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    #[error("cannot read or make what every installation has")]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Authority(#[from] AuthorityError),
+}
+
+impl Installation {
+    /// Opens what is there; makes everything on the first start.
+    ///
+    /// # Errors
+    /// [`InstallationError`]
+    pub async fn open(config: &Config) -> Result<Self, InstallationError> {
+        let store = Store::open(&config.database, master_key(config)?).await?;
+        let name = config.instance_name.clone();
+        // One transaction: a crash leaves all of it or nothing, and two starts at once agree.
+        let made = store.write(move |tx| Box::pin(async move { first_start(tx, &name).await })).await;
+        let (id, authority) = match made {
+            Ok(made) => made,
+            Err(error) => {
+                store.close().await;
+                return Err(error);
+            }
+        };
+        let instance = Instance {
+            id,
+            name: config.instance_name.clone(),
+            public_url: config.public_url.clone(),
+            admin: Some(config.admin_contact.clone()),
+            vpn_setup_optional: config.vpn_setup_optional,
+        };
+        Ok(Self { store, instance, authority: Arc::new(authority) })
+    }
+}
+
+async fn first_start(tx: &mut Tx, instance_name: &str) -> Result<(InstanceId, Authority), InstallationError> {
+    let id = instance::ensure(tx).await?;
+    let kept = match tx.authority().await? {
+        Some(kept) => kept,
+        None => {
+            let made = Authority::create(instance_name, OffsetDateTime::from(SystemTime::now()))?;
+            tx.insert_authority(&made).await?;
+            made
+        }
+    };
+    Ok((id, Authority::load(&kept)?))
+}
+
+/// A key is made only together with a new database: beside an old one it could open nothing.
+fn master_key(config: &Config) -> Result<MasterKey, InstallationError> {
+    match MasterKey::load(&config.master_key_file) {
+        Err(MasterKeyError::Missing { .. }) if !config.database.exists() => {
+            let path = &config.master_key_file;
+            let made = path.parent().map(|folder| DirBuilder::new().recursive(true).mode(0o700).create(folder));
+            made.transpose().map_err(|source| MasterKeyError::Write { path: path.clone(), source })?;
+            Ok(MasterKey::create(path)?)
+        }
+        Err(MasterKeyError::Missing { path: key }) => {
+            Err(InstallationError::MasterKeyLost { database: config.database.clone(), key })
+        }
+        loaded => Ok(loaded?),
+    }
+}

@@ -1,0 +1,224 @@
+//! The store on SQLite: one writer that commits in groups, and a pool of readers.
+
+mod activity;
+mod authority;
+mod devices;
+mod edges;
+mod enrollment_tokens;
+mod instance;
+mod locations;
+mod migrations;
+mod operations;
+mod people;
+mod readers;
+mod writer;
+
+use std::{
+    fmt, fs, io,
+    os::unix::fs::OpenOptionsExt as _,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use futures::future::BoxFuture;
+use sqlx::{
+    ConnectOptions as _,
+    pool::PoolConnection,
+    sqlite::{Sqlite, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+
+use super::{Effects, OpenError, StoreError};
+use crate::{
+    clock::{Clock, Timestamp},
+    sealing::{Place, Sealer},
+};
+
+/// Another process has the file for at most a command's time; a caller leaves after 4 s.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(1);
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(1);
+/// SQLite reads on the caller's processor; more readers than that only take turns.
+const READERS: u32 = 4;
+/// All named queries fit; a statement is then prepared once for each connection.
+const STATEMENTS_CACHED: usize = 256;
+
+/// The file, open for reading and writing.
+pub(super) struct Database {
+    readers: readers::Readers,
+    writer: writer::Writer,
+    part: Part,
+}
+
+/// What each transaction needs besides its connection.
+#[derive(Clone)]
+struct Part {
+    sealer: Arc<Sealer>,
+    clock: Clock,
+}
+
+/// One transaction: the named queries of all use cases, the time, and the sealer.
+pub struct Tx {
+    connection: PoolConnection<Sqlite>,
+    part: Part,
+}
+
+impl fmt::Debug for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Database")
+    }
+}
+
+impl fmt::Debug for Tx {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Tx")
+    }
+}
+
+impl Database {
+    pub(super) async fn open(path: &Path, sealer: Arc<Sealer>, clock: Clock) -> Result<Self, OpenError> {
+        create_private(path).map_err(|source| OpenError::Create { path: path.to_owned(), source })?;
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(BUSY_TIMEOUT)
+            .statement_cache_capacity(STATEMENTS_CACHED)
+            .disable_statement_logging();
+        let failed = |source: sqlx::Error| OpenError::Database { path: path.to_owned(), source: source.into() };
+        // One connection, held by the writer; the pool is what replaces it when it breaks.
+        let writing = pool(1).connect_with(options.clone()).await.map_err(failed)?;
+        migrations::run(&writing, path).await?;
+        let readers = pool(READERS).connect_with(options.read_only(true)).await.map_err(failed)?;
+        let part = Part { sealer, clock };
+        let readers = readers::Readers::new(readers, part.clone());
+        let database = Self { readers, writer: writer::Writer::start(writing, part.clone()), part };
+        database.check_master_key(path).await?;
+        Ok(database)
+    }
+
+    pub(super) async fn reader(&self) -> Result<readers::Lease<'_>, StoreError> {
+        self.readers.lease().await
+    }
+
+    pub(super) async fn submit<T, F>(&self, job: F) -> Result<T, StoreError>
+    where
+        F: for<'a> FnOnce(&'a mut Tx) -> BoxFuture<'a, (T, Effects)> + Send + 'static,
+        T: Send + 'static,
+    {
+        self.writer.submit(job).await
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.part.clock.now()
+    }
+
+    pub(super) fn sealer(&self) -> &Sealer {
+        &self.part.sealer
+    }
+
+    pub(super) async fn close(&self) {
+        // The last connection to leave folds the log into the file, which one that only reads could not.
+        self.readers.close().await;
+        self.writer.stop().await;
+    }
+
+    async fn check_master_key(&self, path: &Path) -> Result<(), OpenError> {
+        let known = self
+            .submit(|tx| {
+                Box::pin(async move {
+                    let known = tx.ensure_master_key_check().await;
+                    let effects = if known.is_ok() { Effects::Keep } else { Effects::Undo };
+                    (known, effects)
+                })
+            })
+            .await;
+        let path: PathBuf = path.to_owned();
+        match known {
+            Ok(Ok(true)) => Ok(()),
+            Ok(Ok(false)) => Err(OpenError::OtherMasterKey { path }),
+            Ok(Err(source)) | Err(source) => Err(OpenError::Database { path, source }),
+        }
+    }
+}
+
+impl Tx {
+    /// When this is: one answer for everybody, so that tests decide.
+    pub fn now(&self) -> Timestamp {
+        self.part.clock.now()
+    }
+
+    pub fn sealer(&self) -> &Sealer {
+        &self.part.sealer
+    }
+
+    /// Goes back to the start of this job, within its transaction.
+    pub(super) async fn undo(&mut self) -> Result<(), StoreError> {
+        self.run("ROLLBACK TO job").await
+    }
+
+    async fn run(&mut self, statement: &'static str) -> Result<(), StoreError> {
+        sqlx::query(statement).execute(&mut *self.connection).await?;
+        Ok(())
+    }
+
+    /// True: the master key is the one of this database, which is also so when the database had none yet.
+    async fn ensure_master_key_check(&mut self) -> Result<bool, StoreError> {
+        const PLACE: Place<'_> = Place { table: "master_key_check", column: "sealed", row: b"1" };
+        let sealed = self.sealer().seal(PLACE, b"this master key");
+        sqlx::query("INSERT INTO master_key_check (singleton, sealed) VALUES (1, $1) ON CONFLICT DO NOTHING")
+            .bind(sealed)
+            .execute(&mut *self.connection)
+            .await?;
+        let sealed: Vec<u8> =
+            sqlx::query_scalar("SELECT sealed FROM master_key_check").fetch_one(&mut *self.connection).await?;
+        Ok(self.sealer().open(PLACE, &sealed).is_ok())
+    }
+}
+
+fn pool(connections: u32) -> SqlitePoolOptions {
+    SqlitePoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        // A connection to a file does not go stale.
+        .test_before_acquire(false)
+}
+
+/// SQLite gives its side files the permissions of the database file, so that one decides.
+fn create_private(path: &Path) -> io::Result<()> {
+    match fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// SQLite's result codes for a machine in trouble rather than a mistake of ours: busy, locked, no memory, read-only,
+/// I/O error, full, cannot open.
+const TROUBLE: [i32; 7] = [5, 6, 7, 8, INPUT_OUTPUT, FULL, 14];
+const INPUT_OUTPUT: i32 = 10;
+const FULL: i32 = 13;
+
+impl From<sqlx::Error> for StoreError {
+    /// For statements before the commit, which are undone in any case.
+    fn from(source: sqlx::Error) -> Self {
+        if matches!(source, sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed) {
+            return Self::Closed;
+        }
+        let unavailable = matches!(source, sqlx::Error::PoolTimedOut) || is_trouble(&source);
+        let source = Arc::new(source);
+        if unavailable { Self::Unavailable { source } } else { Self::Failed { source } }
+    }
+}
+
+fn is_trouble(error: &sqlx::Error) -> bool {
+    result_code(error).is_some_and(|code| TROUBLE.contains(&code))
+}
+
+/// The primary code is the low byte; the rest says more about it.
+fn result_code(error: &sqlx::Error) -> Option<i32> {
+    let code = error.as_database_error().and_then(|error| error.code())?;
+    code.parse::<i32>().ok().map(|code| code & 0xff)
+}

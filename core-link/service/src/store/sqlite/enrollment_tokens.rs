@@ -1,0 +1,114 @@
+//! Queries on enrollment tokens and their sessions.
+
+use std::time::Duration;
+
+use sqlx::Row as _;
+
+use super::{Tx, people};
+use crate::{
+    clock::Timestamp,
+    enrollment::{EnrollmentToken, EnrollmentTokenId},
+    person::PersonId,
+    store::StoreError,
+    token::TokenDigest,
+};
+
+/// An expired token is remembered this long, so that its owner is told that it expired.
+const KEPT_AFTER_EXPIRY: Duration = Duration::from_hours(30 * 24);
+const SWEPT_MAX: i64 = 500;
+
+impl Tx {
+    pub async fn insert_enrollment_token(
+        &mut self,
+        person: PersonId,
+        token: &TokenDigest,
+        expires_at: Timestamp,
+    ) -> Result<(), StoreError> {
+        let now = self.now();
+        sqlx::query(
+            "INSERT INTO enrollment_tokens (person_id, digest, created_at, expires_at) VALUES ($1, $2, $3, $4)",
+        )
+        .bind(person.0)
+        .bind(token.as_bytes())
+        .bind(now.as_unix())
+        .bind(expires_at.as_unix())
+        .execute(&mut *self.connection)
+        .await?;
+        Ok(())
+    }
+
+    pub async fn enrollment_token(&mut self, token: &TokenDigest) -> Result<Option<EnrollmentToken>, StoreError> {
+        let row = sqlx::query(
+            "SELECT t.id, t.expires_at, t.session_ends_at, t.activated_at, t.mismatches,
+                    p.id AS person_id, p.login, p.email, p.first_name, p.last_name, p.phone, p.is_admin,
+                    p.disabled_at, p.enrolled_at
+             FROM enrollment_tokens AS t JOIN people AS p ON p.id = t.person_id WHERE t.digest = $1",
+        )
+        .bind(token.as_bytes())
+        .fetch_optional(&mut *self.connection)
+        .await?;
+        row.map(|row| {
+            Ok(EnrollmentToken {
+                id: EnrollmentTokenId(row.try_get("id")?),
+                expires_at: Timestamp::from_unix(row.try_get("expires_at")?),
+                session_ends_at: row.try_get::<Option<i64>, _>("session_ends_at")?.map(Timestamp::from_unix),
+                has_activated: row.try_get::<Option<i64>, _>("activated_at")?.is_some(),
+                mismatches: row.try_get("mismatches")?,
+                person: people::person(&row)?,
+            })
+        })
+        .transpose()
+    }
+
+    pub async fn open_enrollment_session(
+        &mut self,
+        id: EnrollmentTokenId,
+        ends_at: Timestamp,
+    ) -> Result<(), StoreError> {
+        sqlx::query("UPDATE enrollment_tokens SET session_ends_at = $2 WHERE id = $1")
+            .bind(id.0)
+            .bind(ends_at.as_unix())
+            .execute(&mut *self.connection)
+            .await?;
+        Ok(())
+    }
+
+    pub async fn end_unopened_enrollment_tokens(&mut self, person: PersonId) -> Result<(), StoreError> {
+        sqlx::query("DELETE FROM enrollment_tokens WHERE person_id = $1 AND session_ends_at IS NULL")
+            .bind(person.0)
+            .execute(&mut *self.connection)
+            .await?;
+        Ok(())
+    }
+
+    pub async fn mark_activated(&mut self, id: EnrollmentTokenId) -> Result<(), StoreError> {
+        let now = self.now();
+        sqlx::query("UPDATE enrollment_tokens SET activated_at = $2 WHERE id = $1")
+            .bind(id.0)
+            .bind(now.as_unix())
+            .execute(&mut *self.connection)
+            .await?;
+        Ok(())
+    }
+
+    pub async fn count_mismatch(&mut self, id: EnrollmentTokenId) -> Result<(), StoreError> {
+        sqlx::query("UPDATE enrollment_tokens SET mismatches = mismatches + 1 WHERE id = $1")
+            .bind(id.0)
+            .execute(&mut *self.connection)
+            .await?;
+        Ok(())
+    }
+
+    pub(super) async fn sweep_enrollment_tokens(&mut self) -> Result<(), StoreError> {
+        let now = self.now();
+        sqlx::query(
+            "DELETE FROM enrollment_tokens WHERE id IN
+             (SELECT id FROM enrollment_tokens WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)",
+        )
+        .bind(now.as_unix() - i64::try_from(KEPT_AFTER_EXPIRY.as_secs()).unwrap_or(i64::MAX))
+        .bind(SWEPT_MAX)
+        .execute(&mut *self.connection)
+        .await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,105 @@
+//! Queries on people.
+
+use sqlx::{Row as _, sqlite::SqliteRow};
+
+use super::Tx;
+use crate::{
+    password::PasswordHash,
+    person::{NewPerson, Person, PersonId, PersonSummary},
+    store::StoreError,
+};
+
+impl Tx {
+    /// `None`: login or e-mail address are taken.
+    pub async fn insert_person(&mut self, new: &NewPerson) -> Result<Option<PersonId>, StoreError> {
+        let now = self.now();
+        let [login, email, first_name, last_name] = new.columns();
+        let id = sqlx::query_scalar(
+            "INSERT INTO people (login, email, first_name, last_name, phone, is_admin, created_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING RETURNING id",
+        )
+        .bind(login)
+        .bind(email)
+        .bind(first_name)
+        .bind(last_name)
+        .bind(new.phone())
+        .bind(new.is_admin())
+        .bind(now.as_unix())
+        .fetch_optional(&mut *self.connection)
+        .await?;
+        Ok(id.map(PersonId))
+    }
+
+    pub async fn people(&mut self) -> Result<Vec<PersonSummary>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT id AS person_id, login, email, first_name, last_name, phone, is_admin, disabled_at, enrolled_at,
+                    (SELECT COUNT(*) FROM devices WHERE devices.person_id = people.id) AS devices
+             FROM people ORDER BY login",
+        )
+        .fetch_all(&mut *self.connection)
+        .await?;
+        rows.iter().map(|row| Ok(PersonSummary { person: person(row)?, devices: row.try_get("devices")? })).collect()
+    }
+
+    pub async fn person_by_login(&mut self, login: &str) -> Result<Option<Person>, StoreError> {
+        let row = sqlx::query(
+            "SELECT id AS person_id, login, email, first_name, last_name, phone, is_admin, disabled_at, enrolled_at
+             FROM people WHERE login = $1",
+        )
+        .bind(login)
+        .fetch_optional(&mut *self.connection)
+        .await?;
+        row.as_ref().map(person).transpose()
+    }
+
+    pub async fn disable_person(&mut self, id: PersonId) -> Result<(), StoreError> {
+        let now = self.now();
+        sqlx::query("UPDATE people SET disabled_at = $2 WHERE id = $1 AND disabled_at IS NULL")
+            .bind(id.0)
+            .bind(now.as_unix())
+            .execute(&mut *self.connection)
+            .await?;
+        Ok(())
+    }
+
+    pub async fn activate_person(
+        &mut self,
+        id: PersonId,
+        password: &PasswordHash,
+        phone: Option<&str>,
+    ) -> Result<(), StoreError> {
+        let now = self.now();
+        sqlx::query(
+            "UPDATE people SET password_hash = $2, phone = COALESCE($3, phone), enrolled_at = $4 WHERE id = $1",
+        )
+        .bind(id.0)
+        .bind(password.as_str())
+        .bind(phone)
+        .bind(now.as_unix())
+        .execute(&mut *self.connection)
+        .await?;
+        Ok(())
+    }
+
+    pub async fn password_hash(&mut self, id: PersonId) -> Result<Option<PasswordHash>, StoreError> {
+        let hash: Option<Option<String>> = sqlx::query_scalar("SELECT password_hash FROM people WHERE id = $1")
+            .bind(id.0)
+            .fetch_optional(&mut *self.connection)
+            .await?;
+        Ok(hash.flatten().map(PasswordHash::from_stored))
+    }
+}
+
+pub(super) fn person(row: &SqliteRow) -> Result<Person, StoreError> {
+    Ok(Person {
+        id: PersonId(row.try_get("person_id")?),
+        login: row.try_get("login")?,
+        email: row.try_get("email")?,
+        first_name: row.try_get("first_name")?,
+        last_name: row.try_get("last_name")?,
+        phone: row.try_get("phone")?,
+        is_admin: row.try_get("is_admin")?,
+        is_disabled: row.try_get::<Option<i64>, _>("disabled_at")?.is_some(),
+        is_enrolled: row.try_get::<Option<i64>, _>("enrolled_at")?.is_some(),
+    })
+}

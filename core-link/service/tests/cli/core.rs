@@ -1,0 +1,172 @@
+//! A folder for one store, and a Core that runs on it.
+
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    net::{TcpListener, TcpStream},
+    os::unix::net::UnixStream,
+    path::PathBuf,
+    process::{Child, Command, Output, Stdio},
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+
+const PATIENCE: Duration = Duration::from_secs(20);
+const LOOK_INTERVAL: Duration = Duration::from_millis(5);
+
+pub(crate) struct Folder(tempfile::TempDir);
+
+/// Killed with the test, unless it was ended before.
+pub(crate) struct Core<'a> {
+    folder: &'a Folder,
+    process: Child,
+    metrics: String,
+}
+
+impl Folder {
+    pub(crate) fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// Runs a command line to its end.
+    pub(crate) fn run(&self, line: &str) -> Output {
+        self.command(line).output().unwrap()
+    }
+
+    /// A command that succeeds.
+    pub(crate) fn json(&self, line: &str) -> Value {
+        let output = self.run(&format!("{line} --json"));
+        assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice(&output.stdout).unwrap()
+    }
+
+    /// A running Core that takes commands.
+    pub(crate) fn serve(&self) -> Core<'_> {
+        self.serve_on("127.0.0.1:0".to_owned())
+    }
+
+    pub(crate) fn serve_with_metrics(&self) -> Core<'_> {
+        let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        self.serve_on(free.to_string())
+    }
+
+    fn serve_on(&self, metrics: String) -> Core<'_> {
+        let mut command = self.command("serve");
+        let process = command.args(["--metrics-listen", &metrics]).stderr(Stdio::piped()).spawn().unwrap();
+        let mut core = Core { folder: self, process, metrics };
+        until("Core takes commands", || {
+            assert!(core.process.try_wait().unwrap().is_none(), "{}", core.log());
+            UnixStream::connect(self.path("run/core.sock")).is_ok()
+        });
+        core
+    }
+
+    fn command(&self, line: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_postern-core"));
+        command.current_dir(self.0.path()).env_clear().args(line.split(' '));
+        for (name, value) in [
+            ("DATABASE", "core.db"),
+            ("MASTER_KEY_FILE", "master.key"),
+            ("SOCKET", "run/core.sock"),
+            ("METRICS_LISTEN", "127.0.0.1:0"),
+            ("PUBLIC_URL", "https://vpn.example.com"),
+        ] {
+            command.env(format!("POSTERN_CORE__{name}"), value);
+        }
+        command
+    }
+}
+
+impl Core<'_> {
+    pub(crate) fn run(&self, line: &str) -> Output {
+        self.folder.run(line)
+    }
+
+    pub(crate) fn json(&self, line: &str) -> Value {
+        self.folder.json(line)
+    }
+
+    /// True if the command succeeds though nobody reads what it says.
+    pub(crate) fn run_with_closed_stdout(&self, line: &str) -> bool {
+        let mut process = self.folder.command(line).stdout(Stdio::piped()).spawn().unwrap();
+        drop(process.stdout.take());
+        process.wait().unwrap().success()
+    }
+
+    /// What Prometheus reads.
+    pub(crate) fn metrics(&self) -> String {
+        let mut stream = TcpStream::connect(&self.metrics).unwrap();
+        stream.write_all(b"GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        text
+    }
+
+    /// SIGTERM; Core ends in order.
+    pub(crate) fn terminate(mut self) {
+        self.signal();
+        let status = self.process.wait().unwrap();
+        assert!(status.success(), "{}", self.log());
+    }
+
+    /// SIGTERM.
+    pub(crate) fn signal(&self) {
+        let killed = Command::new("kill").arg(self.process.id().to_string()).status().unwrap();
+        assert!(killed.success());
+    }
+
+    /// Its exit code.
+    pub(crate) fn wait(mut self) -> Option<i32> {
+        self.process.wait().unwrap().code()
+    }
+
+    /// Waits for a line of the log with this text.
+    pub(crate) fn logs(&mut self, text: &str) {
+        let mut lines = BufReader::new(self.process.stderr.as_mut().unwrap()).lines();
+        assert!(lines.any(|line| line.unwrap().contains(text)), "the log ended without {text:?}");
+    }
+
+    /// SIGKILL.
+    pub(crate) fn kill(mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+
+    fn log(&mut self) -> String {
+        let mut log = String::new();
+        if let Some(mut stderr) = self.process.stderr.take() {
+            stderr.read_to_string(&mut log).unwrap();
+        }
+        log
+    }
+}
+
+impl Drop for Core<'_> {
+    fn drop(&mut self) {
+        // It may have ended already.
+        self.process.kill().ok();
+        self.process.wait().ok();
+    }
+}
+
+pub(crate) fn code(output: &Output) -> i32 {
+    output.status.code().unwrap()
+}
+
+pub(crate) fn error_of(output: &Output) -> String {
+    let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+    answer["error"].as_str().unwrap().to_owned()
+}
+
+pub(crate) fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    let end = Instant::now() + PATIENCE;
+    while !condition() {
+        assert!(Instant::now() < end, "not in time: {what}");
+        sleep(LOOK_INTERVAL);
+    }
+}

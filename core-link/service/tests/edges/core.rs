@@ -1,0 +1,97 @@
+//! A Core without its socket, on a store of its own.
+
+use std::{num::NonZeroUsize, path::Path, sync::Arc, time::Duration};
+
+use postern_core::{
+    activity::Origin,
+    config::{Config, Flags},
+    edges::{EdgeError, EdgeView, Edges, Reach, Stage},
+    serve::{Installation, start_supervisor},
+};
+use postern_core_link::{EdgeAddress, LinkState, Supervisor};
+use tokio::{task::JoinHandle, time::timeout};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A Core without its socket.
+pub(crate) struct Core {
+    pub(crate) edges: Arc<Edges>,
+    supervisor: Supervisor,
+    installation: Installation,
+}
+
+impl Core {
+    pub(crate) async fn start(folder: &Path) -> Self {
+        let config = config(folder);
+        let installation = Installation::open(&config).await.unwrap();
+        let supervisor = start_supervisor(&config, &installation).await.unwrap();
+        let reach = Reach::Running(supervisor.clone());
+        let edges = Edges::new(installation.store.clone(), installation.authority.clone(), reach);
+        edges.start_links().await.unwrap();
+        Self { edges: Arc::new(edges), supervisor, installation }
+    }
+
+    /// As after SIGKILL, as far as the store is concerned: nothing is tidied up.
+    pub(crate) async fn stop(self) {
+        self.supervisor.shutdown().await;
+        self.installation.store.close().await;
+    }
+
+    pub(crate) async fn add(&self, address: &EdgeAddress) -> Result<i64, EdgeError> {
+        self.edges.add(&Origin::command_line(), address, None).await.map(|record| record.id)
+    }
+
+    pub(crate) fn begin_to_add(&self, address: &EdgeAddress) -> JoinHandle<Result<i64, EdgeError>> {
+        let (edges, address) = (self.edges.clone(), address.clone());
+        spawn(async move { edges.add(&Origin::command_line(), &address, None).await.map(|record| record.id) })
+    }
+
+    pub(crate) async fn list(&self) -> Vec<EdgeView> {
+        self.edges.list().await.unwrap()
+    }
+
+    /// How many Edges are dialled, or have a tunnel.
+    pub(crate) fn links(&self) -> usize {
+        self.supervisor.statuses().len()
+    }
+
+    pub(crate) async fn events(&self) -> Vec<String> {
+        let rows = self.installation.store.read(|tx| Box::pin(postern_core::activity::newest(tx, 100))).await.unwrap();
+        rows.into_iter().rev().map(|row| format!("{} {}", row.event, row.outcome)).collect()
+    }
+}
+
+pub(crate) async fn is_connected(core: &Core) -> bool {
+    let states = core.list().await.into_iter().filter_map(|edge| edge.status).map(|status| status.state);
+    states.into_iter().any(|state| matches!(state, LinkState::Connected { .. }))
+}
+
+pub(crate) async fn stages(core: &Core) -> Vec<Stage> {
+    core.list().await.iter().map(|edge| edge.record.stage).collect()
+}
+
+pub(crate) async fn until(condition: impl AsyncFn() -> bool) {
+    within(async {
+        while !condition().await {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+}
+
+pub(crate) async fn within<T>(future: impl Future<Output = T>) -> T {
+    timeout(PATIENCE, future).await.expect("in time")
+}
+
+#[allow(clippy::disallowed_methods, reason = "an adoption that a test abandons, as a crash does")]
+fn spawn<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
+    tokio::spawn(future)
+}
+
+fn config(folder: &Path) -> Config {
+    let mut config = Config::load(&Flags::new(), []).unwrap();
+    config.database = folder.join("core.db");
+    config.master_key_file = folder.join("master.key");
+    config.argon2_parallel = NonZeroUsize::MIN;
+    config
+}

@@ -1,0 +1,8 @@
+//! Adopting, listing, disabling and removing Edges, over real sockets; a crash at each step of an adoption.
+
+#![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
+
+mod adopting;
+mod changing;
+mod core;
+mod proxy;

@@ -1,0 +1,60 @@
+//! Polling.
+
+use crate::support::{Core, assert_refused, configured, existing_device, key, new_device, poll, polled};
+
+#[tokio::test]
+async fn a_poll_gives_the_setup_without_the_token() {
+    let core = Core::with_joe().await;
+    let token = core.session("joe").await;
+    let made = configured(core.ask(new_device(&token, "laptop", &key(1))).await);
+    let setup = polled(core.ask(poll(made.token.as_deref().unwrap())).await);
+    assert_eq!((setup.device, setup.configs, setup.instance), (made.device, made.configs, made.instance));
+    assert_eq!(setup.token, None);
+}
+
+#[tokio::test]
+async fn unknown_tokens_and_disabled_people_are_refused() {
+    let core = Core::with_joe().await;
+    let token = core.session("joe").await;
+    let polling = configured(core.ask(new_device(&token, "laptop", &key(1))).await).token.unwrap();
+    for unknown in ["", "nope", &"x".repeat(32)] {
+        assert_refused(core.ask(poll(unknown)).await, 7, "invalid token");
+    }
+    core.disable("joe").await;
+    assert_refused(core.ask(poll(&polling)).await, 7, "user inactive");
+}
+
+#[tokio::test]
+async fn a_device_keeps_its_three_newest_tokens() {
+    let core = Core::with_joe().await;
+    let token = core.session("joe").await;
+    let mut polling = vec![configured(core.ask(new_device(&token, "laptop", &key(1))).await).token.unwrap()];
+    for _ in 0..3 {
+        polling.push(configured(core.ask(existing_device(&token, &key(1))).await).token.unwrap());
+    }
+    assert_refused(core.ask(poll(&polling[0])).await, 7, "invalid token");
+    for newer in &polling[1..] {
+        core.ask(poll(newer)).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_device_without_any_location_is_served() {
+    let core = Core::start().await;
+    core.add_person("joe").await;
+    let token = core.session("joe").await;
+    let made = configured(core.ask(new_device(&token, "laptop", &key(1))).await);
+    assert!(polled(core.ask(poll(&made.token.unwrap())).await).configs.is_empty());
+}
+
+#[tokio::test]
+async fn a_poll_writes_nothing() {
+    let core = Core::with_joe().await;
+    let token = core.session("joe").await;
+    let polling = configured(core.ask(new_device(&token, "laptop", &key(1))).await).token.unwrap();
+    let before = core.activity().await;
+    for number in 0..20 {
+        core.ask_as(&format!("poll-{number}"), poll(&polling)).await.unwrap();
+    }
+    assert_eq!(core.activity().await, before);
+}
