@@ -3,8 +3,12 @@
 pub mod adoption;
 pub mod config;
 pub mod core_client;
+pub mod drain;
 pub mod http;
 pub mod identity;
+mod listen;
+mod peers;
+pub mod serve;
 pub mod telemetry;
 #[cfg(feature = "testing")]
 pub mod testing;

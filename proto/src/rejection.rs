@@ -1,6 +1,6 @@
 //! Core's "no", as it travels: a gRPC code and a text for people.
 
-use tonic::Code;
+pub use tonic::Code;
 
 use crate::proxy::CoreError;
 

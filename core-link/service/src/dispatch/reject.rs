@@ -4,9 +4,8 @@
 
 use std::error::Error;
 
-use postern_proto::rejection::Rejection;
+use postern_proto::rejection::{Code, Rejection};
 use rand::Rng as _;
-use tonic::Code;
 
 use crate::{
     device::{AddDeviceError, HandOverError, InvalidDevice},

@@ -8,7 +8,7 @@ use postern_core_link::{
     AdoptFailure, Adoption,
     testing::{FakeEdge, Manner},
 };
-use tonic::Code;
+use postern_proto::rejection::Code;
 
 use crate::{
     core::{Core, is_connected, stages, until, within},

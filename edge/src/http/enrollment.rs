@@ -1,0 +1,64 @@
+//! Enrollment: a token opens a session; within it a person sets up devices and a password.
+
+mod bodies;
+
+use axum::{
+    extract::State,
+    http::header,
+    response::{IntoResponse as _, Response},
+};
+use postern_proto::client_types as wire;
+
+use self::bodies::{ActivateBody, CreateDeviceBody, StartBody};
+use super::{
+    body::JsonBody,
+    client_info::ClientInfo,
+    error::ApiError,
+    json,
+    session::{ENROLLMENT, SessionJar},
+};
+use crate::core_client::{CallError, CoreClient};
+
+/// Opens a session, or finds the one that the token opened before.
+pub(super) async fn start(
+    State(core): State<CoreClient>,
+    jar: SessionJar,
+    ClientInfo(context): ClientInfo,
+    JsonBody(body): JsonBody<StartBody>,
+) -> Result<Response, ApiError> {
+    let token = body.token;
+    let reply = core.call(wire::EnrollmentStartRequest { token: token.clone() }, context).await?;
+    let cookie = jar.seal(&ENROLLMENT, &token, reply.deadline_timestamp).ok_or(CallError::BadReply)?;
+    let mut response = json::reply(&reply);
+    response.headers_mut().insert(header::SET_COOKIE, cookie);
+    Ok(response)
+}
+
+/// Adds a device to the session's person.
+pub(super) async fn create_device(
+    State(core): State<CoreClient>,
+    jar: SessionJar,
+    ClientInfo(context): ClientInfo,
+    JsonBody(body): JsonBody<CreateDeviceBody>,
+) -> Result<Response, ApiError> {
+    let token = jar.open(&ENROLLMENT)?.into_inner();
+    let device = wire::NewDevice { name: body.name, pubkey: body.pubkey, token: Some(token) };
+    let reply = core.call(device, context).await?;
+    Ok(json::reply(&reply))
+}
+
+/// Sets the password and ends the session in the client.
+pub(super) async fn activate_user(
+    State(core): State<CoreClient>,
+    jar: SessionJar,
+    ClientInfo(context): ClientInfo,
+    JsonBody(body): JsonBody<ActivateBody>,
+) -> Result<Response, ApiError> {
+    let token = jar.open(&ENROLLMENT)?.into_inner();
+    let request =
+        wire::ActivateUserRequest { phone_number: body.phone_number, password: body.password, token: Some(token) };
+    core.call(request, context).await?;
+    // Never an empty body: there are clients that parse it.
+    let reply = json::reply(&json::Nothing);
+    Ok(([(header::SET_COOKIE, jar.removal(&ENROLLMENT))], reply).into_response())
+}

@@ -1,0 +1,44 @@
+//! Public JSON of the enrollment routes. Bodies of requests hold secrets and have no `Debug`.
+
+use postern_proto::client_types as wire;
+use serde::Deserialize;
+
+use super::super::json::object;
+
+#[derive(Deserialize)]
+pub(in crate::http) struct StartBody {
+    pub(super) token: String,
+}
+
+#[derive(Deserialize)]
+pub(in crate::http) struct CreateDeviceBody {
+    pub(super) name: String,
+    pub(super) pubkey: String,
+}
+
+#[derive(Deserialize)]
+pub(in crate::http) struct ActivateBody {
+    pub(super) phone_number: Option<String>,
+    pub(super) password: String,
+}
+
+object!(wire::EnrollmentStartResponse { admin, user, deadline_timestamp, final_page_content, instance, settings });
+object!(wire::AdminInfo { name, phone_number, email });
+object!(wire::InitialUserInfo {
+    first_name,
+    last_name,
+    login,
+    email,
+    phone_number,
+    is_active,
+    device_names,
+    enrolled,
+    is_admin,
+});
+object!(wire::EnrollmentSettings {
+    vpn_setup_optional,
+    only_client_activation,
+    admin_device_management,
+    smtp_configured,
+    mfa_required,
+});

@@ -1,0 +1,202 @@
+//! Puts an Edge together, runs it, and takes it apart again in the right order.
+//!
+//! First nothing new is accepted, then what is in flight is answered while the tunnels are still up, then the tunnels
+//! close; all within the grace limit. A part that ends unasked ends the whole, with an error.
+
+use std::{io, net::SocketAddr, time::Duration};
+
+use metrics_exporter_prometheus::PrometheusHandle;
+use postern_proto::version::ANNOUNCED;
+use sd_notify::NotifyState;
+use tokio::{
+    task::{JoinError, JoinHandle},
+    time::timeout,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    adoption::AdoptionPolicy,
+    config::Settings,
+    core_client::CoreClient,
+    drain::Drain,
+    http::{
+        Front, Parts, TrustedProxies,
+        listener::{ConnectionLimits, HEADER_TIMEOUT, HttpListener},
+        metrics::MetricsListener,
+    },
+    identity::{IdentityError, IdentityStore},
+    listen,
+    tunnel::{
+        listener::{TunnelListener, TunnelListenerConfig},
+        push::SessionKeys,
+        registry::TunnelRegistry,
+    },
+};
+
+/// Why an Edge does not start, or ended unasked.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    #[error("the identity cannot be used")]
+    Identity(#[from] IdentityError),
+    #[error("cannot listen on {address} for {purpose}")]
+    Listen {
+        address: SocketAddr,
+        purpose: &'static str,
+        #[source]
+        source: io::Error,
+    },
+    #[error("the {part} ended unasked")]
+    Ended { part: &'static str },
+    #[error("the {part} failed")]
+    Failed {
+        part: &'static str,
+        #[source]
+        source: JoinError,
+    },
+}
+
+/// Serves until the drain begins and everything is finished, or the grace limit is over.
+///
+/// # Errors
+/// [`ServeError`]. What was begun is drained first.
+pub async fn run(settings: Settings, metrics: PrometheusHandle, drain: Drain) -> Result<(), ServeError> {
+    let grace = settings.grace;
+    let mut edge = Edge::start(settings, metrics, drain.clone())?;
+    notify(NotifyState::Ready);
+    let outcome = tokio::select! {
+        () = drain.begun() => Ok(()),
+        error = edge.ended_unasked() => Err(error),
+    };
+    drain.begin();
+    notify(NotifyState::Stopping);
+    tracing::info!(in_flight = edge.registry.in_flight(), "stopping");
+    let finished = edge.finish(grace).await;
+    outcome.and(finished)
+}
+
+/// The running parts, each in a task of its own.
+struct Edge {
+    registry: TunnelRegistry,
+    http: Part,
+    tunnel: Part,
+    metrics: Part,
+    tunnel_stop: CancellationToken,
+    metrics_stop: CancellationToken,
+}
+
+impl Edge {
+    fn start(settings: Settings, metrics: PrometheusHandle, drain: Drain) -> Result<Self, ServeError> {
+        listen::make_room_for(settings.connections_max.get().into());
+        let identity = IdentityStore::open(&settings.identity_dir)?;
+        let http = HttpListener::bind(settings.http_listen).map_err(cannot_listen("HTTP", settings.http_listen))?;
+        let scraped = MetricsListener::bind(settings.metrics_listen)
+            .map_err(cannot_listen("metrics", settings.metrics_listen))?;
+        let session_keys = SessionKeys::default();
+        let registry = TunnelRegistry::new(session_keys.clone());
+        let tunnel = TunnelListener::bind(TunnelListenerConfig {
+            address: settings.tunnel_listen,
+            identity,
+            adoption: AdoptionPolicy { from: settings.adoption_from.clone(), window: settings.adoption_window },
+            registry: registry.clone(),
+        })
+        .map_err(cannot_listen("Core", settings.tunnel_listen))?;
+        tracing::info!(
+            http = %settings.http_listen,
+            tunnel = %settings.tunnel_listen,
+            metrics = %settings.metrics_listen,
+            version = ANNOUNCED,
+            "started"
+        );
+        let limits = ConnectionLimits {
+            connections_max: settings.connections_max,
+            connections_max_per_address: settings.connections_max_per_address,
+            header_timeout: HEADER_TIMEOUT,
+        };
+        let drain_delay = settings.drain_delay;
+        let front = Front::new(parts(settings, registry.clone(), session_keys, drain));
+        let (tunnel_stop, metrics_stop) = (CancellationToken::new(), CancellationToken::new());
+        let tasks = TaskTracker::new();
+        Ok(Self {
+            http: Part::new("HTTP side", tasks.spawn(http.run(front, limits, drain_delay))),
+            tunnel: Part::new("tunnel side", tasks.spawn(tunnel.run(tunnel_stop.clone()))),
+            metrics: Part::new(
+                "metrics listener",
+                tasks.spawn(scraped.run(metrics, registry.clone(), metrics_stop.clone())),
+            ),
+            registry,
+            tunnel_stop,
+            metrics_stop,
+        })
+    }
+
+    async fn ended_unasked(&mut self) -> ServeError {
+        let (part, ended) = tokio::select! {
+            ended = self.http.ended() => (self.http.name, ended),
+            ended = self.tunnel.ended() => (self.tunnel.name, ended),
+            ended = self.metrics.ended() => (self.metrics.name, ended),
+        };
+        ended.err().unwrap_or(ServeError::Ended { part })
+    }
+
+    async fn finish(mut self, grace: Duration) -> Result<(), ServeError> {
+        self.registry.announce_leaving();
+        let finish = async {
+            let http = self.http.ended().await;
+            self.tunnel_stop.cancel();
+            let tunnel = self.tunnel.ended().await;
+            self.metrics_stop.cancel();
+            let metrics = self.metrics.ended().await;
+            http.and(tunnel).and(metrics)
+        };
+        let finished = timeout(grace, finish).await;
+        match finished {
+            Ok(finished) => finished,
+            Err(_) => {
+                let in_flight = self.registry.in_flight();
+                tracing::warn!(in_flight, "the grace limit is over: what is left is cut off");
+                Ok(())
+            }
+        }
+    }
+}
+
+/// A task, awaited at most once.
+struct Part {
+    name: &'static str,
+    task: Option<JoinHandle<()>>,
+}
+
+impl Part {
+    fn new(name: &'static str, task: JoinHandle<()>) -> Self {
+        Self { name, task: Some(task) }
+    }
+
+    async fn ended(&mut self) -> Result<(), ServeError> {
+        let Some(task) = &mut self.task else { return Ok(()) };
+        let ended = task.await;
+        self.task = None;
+        ended.map_err(|source| ServeError::Failed { part: self.name, source })
+    }
+}
+
+fn parts(settings: Settings, registry: TunnelRegistry, session_keys: SessionKeys, drain: Drain) -> Parts {
+    Parts {
+        core: CoreClient::new(registry.clone()),
+        registry,
+        session_keys,
+        trusted_proxies: TrustedProxies::new(settings.trusted_proxies),
+        public_url: settings.public_url,
+        exposed_name: settings.expose_name.then_some(settings.name),
+        drain,
+    }
+}
+
+fn cannot_listen(purpose: &'static str, address: SocketAddr) -> impl FnOnce(io::Error) -> ServeError {
+    move |source| ServeError::Listen { address, purpose, source }
+}
+
+fn notify(state: NotifyState<'_>) {
+    if let Err(error) = sd_notify::notify(&[state]) {
+        tracing::warn!(%error, "cannot tell systemd");
+    }
+}

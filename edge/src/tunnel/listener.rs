@@ -1,0 +1,266 @@
+//! The port that Cores dial: adoption in the clear, then tunnels over mutual TLS.
+//!
+//! Which of the two is decided for each accepted connection, so the port never closes. Every
+//! connection is a task of this listener and is joined before `run` returns.
+
+use std::{
+    io,
+    net::SocketAddr,
+    num::NonZeroU32,
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
+
+use postern_proto::service::proxy_setup_server::ProxySetupServer;
+use rustls::pki_types::CertificateDer;
+use socket2::SockRef;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::{Instant, sleep, timeout},
+};
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{
+    connection::{self, Tasks},
+    gate::{Gate, GateParts, Stage},
+    registry::TunnelRegistry,
+    service::TunnelService,
+};
+use crate::{
+    adoption::{Adoption, AdoptionPolicy},
+    identity::{Identity, IdentityStore},
+    listen,
+    peers::{PeerCounts, Place},
+};
+
+/// A handful of Cores with an overlapping connection each, and strangers on probation.
+const CONNECTIONS_MAX: usize = 64;
+/// Several Cores behind one address, and no stranger who takes every place.
+const CONNECTIONS_MAX_PER_ADDRESS: NonZeroU32 = NonZeroU32::new(16).expect("16 is not zero");
+const BACKLOG: i32 = 128;
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
+/// A stock Core's token for an adoption lives that long. Nobody may hold a plaintext connection, and
+/// with it a place, for longer.
+const ADOPTION_CONNECTION_MAX: Duration = Duration::from_secs(300);
+/// Unacknowledged bytes for that long: the peer's machine is gone.
+const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(10);
+/// Strangers do not fill the log.
+const REPORT_INTERVAL: Duration = Duration::from_secs(60);
+
+/// What a listener is made of.
+#[derive(Debug)]
+pub struct TunnelListenerConfig {
+    pub address: SocketAddr,
+    pub identity: IdentityStore,
+    pub adoption: AdoptionPolicy,
+    pub registry: TunnelRegistry,
+}
+
+/// A bound port.
+#[derive(Debug)]
+pub struct TunnelListener {
+    socket: TcpListener,
+    identity: IdentityStore,
+    adoption: Adoption,
+    registry: TunnelRegistry,
+}
+
+impl TunnelListener {
+    /// Binds the port; `[::]` takes IPv4 as well. Needs a runtime around it.
+    ///
+    /// # Errors
+    /// What the system says when the address cannot be had.
+    pub fn bind(config: TunnelListenerConfig) -> io::Result<Self> {
+        let TunnelListenerConfig { address, identity, adoption, registry } = config;
+        let socket = listen::bind(address, BACKLOG)?;
+        registry.set_adopted(identity.current().is_some());
+        let adoption = Adoption::new(adoption, identity.clone(), registry.clone());
+        Ok(Self { socket, identity, adoption, registry })
+    }
+
+    /// Where it listens; the port is chosen when 0 was asked for.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.socket.local_addr()
+    }
+
+    /// Serves until `close`, then tells the Cores and ends the tunnels: cancel it when no request is
+    /// in flight any more, and call [`TunnelRegistry::announce_leaving`] when the shutdown begins.
+    pub async fn run(self, close: CancellationToken) {
+        let mut serving = Serving::new(close);
+        match self.identity.current() {
+            Some(identity) => tracing::info!(ca_sha256 = %identity.authority(), "adopted; waiting for tunnels"),
+            None => self.adoption.open_window(),
+        }
+        loop {
+            let (socket, peer) = tokio::select! {
+                biased;
+                () = serving.close.cancelled() => break,
+                accepted = listen::accept(&self.socket) => accepted,
+            };
+            self.admit(socket, peer, &mut serving);
+        }
+        drop(self.socket);
+        self.registry.announce_leaving();
+        self.registry.end_all();
+        serving.tasks.close();
+        serving.tasks.wait().await;
+    }
+
+    fn admit(&self, socket: TcpStream, peer: SocketAddr, serving: &mut Serving) {
+        let Some(seat) = serving.seat(peer) else { return };
+        if let Err(error) = tune(&socket) {
+            tracing::debug!(%peer, %error, "a connection ended before it began");
+            return;
+        }
+        let accepted = Accepted {
+            peer,
+            identity: self.identity.clone(),
+            adoption: self.adoption.clone(),
+            registry: self.registry.clone(),
+            close: serving.close.clone(),
+            _seat: seat,
+        };
+        serving.tasks.spawn(accepted.serve(socket));
+    }
+}
+
+/// What the accept loop hands out and joins.
+struct Serving {
+    slots: Arc<Semaphore>,
+    counts: PeerCounts,
+    /// When a refusal was last logged.
+    reported: Option<Instant>,
+    tasks: TaskTracker,
+    close: CancellationToken,
+}
+
+/// A connection's place, in all and of its address. Dropping it makes room.
+struct Seat {
+    _slot: OwnedSemaphorePermit,
+    _place: Place,
+}
+
+impl Serving {
+    fn new(close: CancellationToken) -> Self {
+        Self {
+            slots: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
+            counts: PeerCounts::new(CONNECTIONS_MAX_PER_ADDRESS),
+            reported: None,
+            tasks: TaskTracker::new(),
+            close,
+        }
+    }
+
+    fn seat(&mut self, peer: SocketAddr) -> Option<Seat> {
+        let place = self.counts.enter(peer.ip().to_canonical());
+        let slot = Arc::clone(&self.slots).try_acquire_owned().ok();
+        if let (Some(place), Some(slot)) = (place, slot) {
+            return Some(Seat { _slot: slot, _place: place });
+        }
+        metrics::counter!("postern_edge_tunnel_connections_refused_total").increment(1);
+        if self.reported.is_none_or(|reported| reported.elapsed() >= REPORT_INTERVAL) {
+            self.reported = Some(Instant::now());
+            tracing::warn!(%peer, "refused a connection to the tunnel port: there are too many already");
+        }
+        None
+    }
+}
+
+/// One accepted connection and what it needs.
+struct Accepted {
+    peer: SocketAddr,
+    identity: IdentityStore,
+    adoption: Adoption,
+    registry: TunnelRegistry,
+    close: CancellationToken,
+    _seat: Seat,
+}
+
+impl Accepted {
+    async fn serve(self, socket: TcpStream) {
+        match self.identity.current() {
+            None => self.serve_adoption(socket).await,
+            Some(identity) => self.serve_tunnels(socket, &identity).await,
+        }
+    }
+
+    async fn serve_adoption(self, socket: TcpStream) {
+        let adoption = ProxySetupServer::new(self.adoption.clone());
+        let stage = Stage::Unadopted { adoption, caller: self.peer.ip() };
+        let passed = CancellationToken::new();
+        let gate = self.gate(stage, &passed);
+        end_when(sleep(ADOPTION_CONNECTION_MAX), &self.close, |end| {
+            connection::serve(socket, gate, Tasks::default(), passed, end)
+        })
+        .await;
+    }
+
+    async fn serve_tunnels(self, socket: TcpStream, identity: &Identity) {
+        let Some(stream) = self.handshake(socket, identity).await else { return };
+        let tasks = Tasks::default();
+        let tunnels =
+            TunnelService { registry: self.registry.clone(), adoption: self.adoption.clone(), tasks: tasks.clone() };
+        let stage = Stage::Adopted { tunnels: tunnels.into_server(), certificate: certificate_of(&stream) };
+        let passed = CancellationToken::new();
+        let gate = self.gate(stage, &passed);
+        let retired = identity.retired().cancelled();
+        end_when(retired, &self.close, |end| connection::serve(stream, gate, tasks, passed, end)).await;
+    }
+
+    async fn handshake(&self, socket: TcpStream, identity: &Identity) -> Option<TlsStream<TcpStream>> {
+        let acceptor = TlsAcceptor::from(Arc::clone(identity.tls()));
+        match timeout(HANDSHAKE_TIMEOUT, acceptor.accept(socket)).await {
+            Ok(Ok(stream)) => return Some(stream),
+            // Nothing to worry about: a stock Core aborts its first handshake after adoption.
+            Ok(Err(error)) => tracing::debug!(peer = %self.peer, %error, "a TLS handshake failed"),
+            Err(_) => tracing::debug!(peer = %self.peer, "a TLS handshake took too long"),
+        }
+        metrics::counter!("postern_edge_handshakes_failed_total").increment(1);
+        None
+    }
+
+    fn gate(&self, stage: Stage, passed: &CancellationToken) -> Gate {
+        Gate::new(GateParts {
+            stage,
+            adoption: self.adoption.clone(),
+            identity: self.identity.clone(),
+            passed: passed.clone(),
+            reported: AtomicBool::new(false),
+        })
+    }
+}
+
+/// Runs a connection that is asked to end when the listener closes, or when `over` is ready.
+async fn end_when<C: Future<Output = ()>>(
+    over: impl Future<Output = ()>,
+    close: &CancellationToken,
+    connection: impl FnOnce(CancellationToken) -> C,
+) {
+    let end = close.child_token();
+    let connection = connection(end.clone());
+    let asking = async {
+        over.await;
+        end.cancel();
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        biased;
+        () = connection => {}
+        () = asking => {}
+    }
+}
+
+fn tune(socket: &TcpStream) -> io::Result<()> {
+    socket.set_nodelay(true)?;
+    SockRef::from(socket).set_tcp_user_timeout(Some(UNACKNOWLEDGED_MAX))
+}
+
+fn certificate_of(stream: &TlsStream<TcpStream>) -> Option<CertificateDer<'static>> {
+    let (_, session) = stream.get_ref();
+    session.peer_certificates()?.first().map(|certificate| certificate.clone().into_owned())
+}
