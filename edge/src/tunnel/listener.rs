@@ -15,6 +15,7 @@ use postern_proto::service::proxy_setup_server::ProxySetupServer;
 use rustls::pki_types::CertificateDer;
 use socket2::SockRef;
 use tokio::{
+    io::BufReader,
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
     time::{Instant, sleep, timeout},
@@ -37,6 +38,8 @@ use crate::{
 
 /// A handful of Cores with an overlapping connection each, and strangers on probation.
 const CONNECTIONS_MAX: usize = 64;
+/// TLS asks for 4 KiB at a time; under load that would be one system call for every two replies.
+const READ_AHEAD: usize = 32 * 1024;
 /// Several Cores behind one address, and no stranger who takes every place.
 const CONNECTIONS_MAX_PER_ADDRESS: NonZeroU32 = NonZeroU32::new(16).expect("16 is not zero");
 const BACKLOG: i32 = 128;
@@ -212,8 +215,9 @@ impl Accepted {
         end_when(retired, &self.close, |end| connection::serve(stream, gate, tasks, passed, end)).await;
     }
 
-    async fn handshake(&self, socket: TcpStream, identity: &Identity) -> Option<TlsStream<TcpStream>> {
+    async fn handshake(&self, socket: TcpStream, identity: &Identity) -> Option<TlsStream<BufReader<TcpStream>>> {
         let acceptor = TlsAcceptor::from(Arc::clone(identity.tls()));
+        let socket = BufReader::with_capacity(READ_AHEAD, socket);
         match timeout(HANDSHAKE_TIMEOUT, acceptor.accept(socket)).await {
             Ok(Ok(stream)) => return Some(stream),
             // Nothing to worry about: a stock Core aborts its first handshake after adoption.
@@ -260,7 +264,7 @@ fn tune(socket: &TcpStream) -> io::Result<()> {
     SockRef::from(socket).set_tcp_user_timeout(Some(UNACKNOWLEDGED_MAX))
 }
 
-fn certificate_of(stream: &TlsStream<TcpStream>) -> Option<CertificateDer<'static>> {
+fn certificate_of(stream: &TlsStream<BufReader<TcpStream>>) -> Option<CertificateDer<'static>> {
     let (_, session) = stream.get_ref();
     session.peer_certificates()?.first().map(|certificate| certificate.clone().into_owned())
 }
