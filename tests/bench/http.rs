@@ -1,0 +1,70 @@
+//! Just enough HTTP/1.1 to send a prebuilt request and to find the end of its answer.
+
+use anyhow::{Context as _, Result, bail};
+use tokio::io::{AsyncRead, AsyncReadExt as _};
+
+/// Room for any answer of the Edge.
+const BUFFER: usize = 64 * 1024;
+
+/// A POST with this JSON, as it goes over the wire.
+pub(crate) fn post(path: &str, json: &str) -> Vec<u8> {
+    let length = json.len();
+    let head = format!("POST {path} HTTP/1.1\r\nhost: edge.example\r\ncontent-type: application/json\r\n");
+    let agent = "user-agent: bench/1.0\r\ndefguard-client-version: 2.0.0\r\n";
+    format!("{head}{agent}content-length: {length}\r\n\r\n{json}").into_bytes()
+}
+
+/// Reads answers from one connection, one after the other.
+#[derive(Debug)]
+pub(crate) struct Answers<R> {
+    source: R,
+    buffer: Vec<u8>,
+    filled: usize,
+}
+
+impl<R: AsyncRead + Unpin> Answers<R> {
+    pub(crate) fn new(source: R) -> Self {
+        Self { source, buffer: vec![0; BUFFER], filled: 0 }
+    }
+
+    /// Status of the next answer, and its body, which is valid until the next call.
+    pub(crate) async fn next(&mut self) -> Result<(u16, &[u8])> {
+        self.filled = 0;
+        loop {
+            let received = self.source.read(&mut self.buffer[self.filled..]).await?;
+            if received == 0 {
+                bail!("the connection ended in the middle of an answer");
+            }
+            self.filled += received;
+            if let Some(head) = Head::parse(&self.buffer[..self.filled])?
+                && head.end + head.body <= self.filled
+            {
+                return Ok((head.status, &self.buffer[head.end..head.end + head.body]));
+            }
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Head {
+    status: u16,
+    /// Where the body begins.
+    end: usize,
+    /// Length of the body.
+    body: usize,
+}
+
+impl Head {
+    fn parse(bytes: &[u8]) -> Result<Option<Self>> {
+        let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else { return Ok(None) };
+        let text = std::str::from_utf8(&bytes[..end]).context("a head that is not text")?;
+        let mut lines = text.split("\r\n");
+        let status = lines.next().and_then(|line| line.split(' ').nth(1)).and_then(|code| code.parse().ok());
+        let length = lines
+            .filter_map(|line| line.split_once(':'))
+            .find(|(name, _)| name.eq_ignore_ascii_case("content-length"))
+            .map(|(_, value)| value.trim().parse());
+        let body = length.context("an answer without content-length")?.context("content-length is no number")?;
+        Ok(Some(Self { status: status.context("an answer without status")?, end: end + 4, body }))
+    }
+}

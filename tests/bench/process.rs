@@ -1,0 +1,28 @@
+//! What the kernel says of a process.
+
+use std::{fs, time::Duration};
+
+use anyhow::{Context as _, Result};
+
+/// `USER_HZ`: the unit in which Linux shows processor time to programs, on every architecture we ship.
+const TICKS_PER_SECOND: u64 = 100;
+
+/// User and system time of a process with all its threads, those that have ended included.
+pub(crate) fn processor_time(pid: u32) -> Result<Duration> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).context("the measured process has ended")?;
+    ticks(&stat).map(|ticks| Duration::from_millis(ticks * 1000 / TICKS_PER_SECOND)).context("/proc/PID/stat")
+}
+
+/// Memory in use (`VmRSS`), in KiB.
+pub(crate) fn resident_kib(pid: u32) -> Result<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).context("the measured process has ended")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
+    line.trim().trim_end_matches(" kB").parse().context("VmRSS is no number")
+}
+
+/// utime and stime are the 14th and 15th field; the 2nd is a name that may hold anything, in brackets.
+fn ticks(stat: &str) -> Option<u64> {
+    let (_, after_name) = stat.rsplit_once(')')?;
+    let mut fields = after_name.split_whitespace().skip(11);
+    Some(fields.next()?.parse::<u64>().ok()? + fields.next()?.parse::<u64>().ok()?)
+}

@@ -1,0 +1,22 @@
+//! Starts the real programs on loopback and looks at them from outside.
+//!
+//! A [`Cluster`] is a Core, some Edges and a real NGINX in a folder of their own, with the files that are shipped. It waits
+//! for conditions, never for time; it stops only what it started, and shows every log when a test fails.
+
+pub mod bare;
+pub mod client;
+pub mod cluster;
+pub mod condition;
+pub mod enrollment;
+pub mod load;
+pub mod nginx;
+pub mod ports;
+pub mod process;
+pub mod programs;
+
+pub use bare::Bare;
+pub use client::{Client, Reply};
+pub use cluster::{Cluster, Setup};
+pub use condition::eventually;
+pub use load::{Load, Summary};
+pub use process::Process;
