@@ -20,11 +20,17 @@ pub(crate) struct Answers<R> {
     source: R,
     buffer: Vec<u8>,
     filled: usize,
+    is_last: bool,
 }
 
 impl<R: AsyncRead + Unpin> Answers<R> {
     pub(crate) fn new(source: R) -> Self {
-        Self { source, buffer: vec![0; BUFFER], filled: 0 }
+        Self { source, buffer: vec![0; BUFFER], filled: 0, is_last: false }
+    }
+
+    /// The server closes the connection after the answer just read: NGINX does so after a thousand.
+    pub(crate) fn is_last(&self) -> bool {
+        self.is_last
     }
 
     /// Status of the next answer, and its body, which is valid until the next call.
@@ -39,6 +45,7 @@ impl<R: AsyncRead + Unpin> Answers<R> {
             if let Some(head) = Head::parse(&self.buffer[..self.filled])?
                 && head.end + head.body <= self.filled
             {
+                self.is_last = head.closes;
                 return Ok((head.status, &self.buffer[head.end..head.end + head.body]));
             }
         }
@@ -52,6 +59,7 @@ struct Head {
     end: usize,
     /// Length of the body.
     body: usize,
+    closes: bool,
 }
 
 impl Head {
@@ -60,11 +68,15 @@ impl Head {
         let text = std::str::from_utf8(&bytes[..end]).context("a head that is not text")?;
         let mut lines = text.split("\r\n");
         let status = lines.next().and_then(|line| line.split(' ').nth(1)).and_then(|code| code.parse().ok());
-        let length = lines
-            .filter_map(|line| line.split_once(':'))
-            .find(|(name, _)| name.eq_ignore_ascii_case("content-length"))
-            .map(|(_, value)| value.trim().parse());
+        let (mut length, mut closes) = (None, false);
+        for (name, value) in lines.filter_map(|line| line.split_once(':')) {
+            if name.eq_ignore_ascii_case("content-length") {
+                length = Some(value.trim().parse());
+            } else if name.eq_ignore_ascii_case("connection") {
+                closes = value.trim().eq_ignore_ascii_case("close");
+            }
+        }
         let body = length.context("an answer without content-length")?.context("content-length is no number")?;
-        Ok(Some(Self { status: status.context("an answer without status")?, end: end + 4, body }))
+        Ok(Some(Self { status: status.context("an answer without status")?, end: end + 4, body, closes }))
     }
 }

@@ -11,11 +11,18 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 use serde::{Deserialize, Serialize};
-use tokio::{io::AsyncWriteExt as _, net::TcpStream, task::JoinSet};
+use tokio::{
+    io::AsyncWriteExt as _,
+    net::{
+        TcpStream,
+        tcp::{OwnedReadHalf, OwnedWriteHalf},
+    },
+    task::JoinSet,
+};
 
 use crate::{args::LoadOptions, children::Child, http::Answers};
 
-/// As the task says: enough that neither end waits for the other.
+/// Enough that neither end waits for the other.
 pub(crate) const CONNECTIONS: usize = 64;
 
 /// What came of a load, on one line of JSON between the two processes.
@@ -84,10 +91,7 @@ struct Connection {
 }
 
 async fn one_connection(address: SocketAddr, request: Arc<[u8]>, end: Instant) -> Result<Connection> {
-    let connection = TcpStream::connect(address).await.with_context(|| format!("cannot reach {address}"))?;
-    connection.set_nodelay(true)?;
-    let (source, mut sink) = connection.into_split();
-    let mut answers = Answers::new(source);
+    let (mut answers, mut sink) = connect(address).await?;
     let mut seen = Connection::default();
     let mut asked = Instant::now();
     while asked < end {
@@ -97,6 +101,16 @@ async fn one_connection(address: SocketAddr, request: Arc<[u8]>, end: Instant) -
         let answered = Instant::now();
         seen.waits_us.push((answered - asked).as_micros().try_into().unwrap_or(u32::MAX));
         asked = answered;
+        if answers.is_last() {
+            (answers, sink) = connect(address).await?;
+        }
     }
     Ok(seen)
+}
+
+async fn connect(address: SocketAddr) -> Result<(Answers<OwnedReadHalf>, OwnedWriteHalf)> {
+    let connection = TcpStream::connect(address).await.with_context(|| format!("cannot reach {address}"))?;
+    connection.set_nodelay(true)?;
+    let (source, sink) = connection.into_split();
+    Ok((Answers::new(source), sink))
 }
