@@ -75,10 +75,7 @@ async fn state_survives_down_and_up_and_a_new_person_is_invited() {
 #[tokio::test]
 async fn ctrl_c_ends_everything_within_two_seconds() {
     let deployment = Deployment::new();
-    let mut up = Process::start_parent(deployment.in_the_foreground()).expect("deploy/up starts");
-    let state = deployment.state.path().join("up.json");
-    let ready = eventually("deploy/up is ready", UP_WITHIN, || async { state.exists() }).await;
-    ready.unwrap_or_else(|error| panic!("{error}: {}", up.log()));
+    let mut up = deployment.up_in_the_foreground().await;
     let pids = pids(&deployment.up_json());
     eventually("logs are shown", UP_WITHIN, || async { up.log().contains("\nedge-1  | ") })
         .await
@@ -87,6 +84,25 @@ async fn ctrl_c_ends_everything_within_two_seconds() {
     up.signal("INT").expect("SIGINT");
     up.ended(Duration::from_secs(2)).await.expect("deploy/up ends");
     assert!(!pids.iter().any(|pid| is_running(*pid)), "a process is left:\n{}", up.log());
+}
+
+#[tokio::test]
+async fn a_killed_edge_is_named_and_the_others_go_on() {
+    let deployment = Deployment::new();
+    let mut up = deployment.up_in_the_foreground().await;
+    let processes = deployment.up_json();
+    let edge = processes["processes"].as_array().expect("processes").iter().find(|one| one["name"] == "edge-1");
+    let pid = edge.and_then(|edge| edge["pid"].as_u64()).expect("edge-1 has a pid");
+    let killed = std::process::Command::new("kill").args(["-KILL", &pid.to_string()]).status();
+    assert!(killed.is_ok_and(|status| status.success()));
+
+    let named = || async { up.log().contains("deploy/up: edge-1 has ended by itself") };
+    eventually("it is named", UP_WITHIN, named).await.unwrap_or_else(|error| panic!("{error}: {}", up.log()));
+    let client = Client::new(deployment.public);
+    enroll(&client, processes["enrollment_token"].as_str().expect("a token")).await.expect("enroll without edge-1");
+
+    up.signal("INT").expect("SIGINT");
+    up.ended(Duration::from_secs(2)).await.expect("deploy/up ends");
 }
 
 #[tokio::test]
@@ -166,6 +182,14 @@ impl Deployment {
         let output = self.run("up", &["--detach"]).await;
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).expect("text")
+    }
+
+    async fn up_in_the_foreground(&self) -> Process {
+        let up = Process::start_parent(self.in_the_foreground()).expect("deploy/up starts");
+        let state = self.state.path().join("up.json");
+        let ready = eventually("deploy/up is ready", UP_WITHIN, || async { state.exists() }).await;
+        ready.unwrap_or_else(|error| panic!("{error}: {}", up.log()));
+        up
     }
 
     fn in_the_foreground(&self) -> Launch {
