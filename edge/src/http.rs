@@ -17,6 +17,7 @@ mod json;
 pub mod listener;
 mod measure;
 pub mod metrics;
+mod mfa;
 mod polling;
 mod session;
 
@@ -25,6 +26,7 @@ use std::sync::Arc;
 use axum::{
     Router,
     extract::FromRef,
+    http::Uri,
     routing::{any, get, post},
 };
 
@@ -39,15 +41,10 @@ use crate::{
 
 /// Part of the API, not served yet: 501, since a 404 would make clients forget their instance.
 const NOT_SERVED: &[&str] = &[
-    "/api/v1/enrollment/network_info",
     "/api/v1/enrollment/register_mobile",
-    "/api/v1/enrollment/register-mfa/code/start",
-    "/api/v1/enrollment/register-mfa/code/finish",
     "/api/v1/password-reset/request",
     "/api/v1/password-reset/start",
     "/api/v1/password-reset/reset",
-    "/api/v1/client-mfa/start",
-    "/api/v1/client-mfa/finish",
     "/api/v1/client-mfa/finish-remote",
     "/api/v1/client-mfa/remote",
     "/api/v1/openid/auth_info",
@@ -113,6 +110,11 @@ fn router(app: App) -> Router {
         .route("/api/v1/enrollment/start", post(enrollment::start))
         .route("/api/v1/enrollment/create_device", post(enrollment::create_device))
         .route("/api/v1/enrollment/activate_user", post(enrollment::activate_user))
+        .route("/api/v1/enrollment/network_info", post(enrollment::network_info))
+        .route("/api/v1/enrollment/register-mfa/code/start", post(enrollment::start_mfa))
+        .route("/api/v1/enrollment/register-mfa/code/finish", post(enrollment::finish_mfa))
+        .route("/api/v1/client-mfa/start", post(mfa::start))
+        .route("/api/v1/client-mfa/finish", post(mfa::finish))
         .route("/api/v1/health", get(health::health))
         .route("/api/v1/health-grpc", get(health::health_grpc))
         .route("/api/v1/info", get(health::info))
@@ -121,7 +123,13 @@ fn router(app: App) -> Router {
     NOT_SERVED
         .iter()
         .fold(routes, |routes, path| routes.route(path, any(async || ApiError::NotServed)))
-        .fallback(async || ApiError::UnknownPath)
+        .fallback(async |uri: Uri| unknown(uri.path()))
         .method_not_allowed_fallback(async || ApiError::WrongMethod)
         .with_state(app)
+}
+
+/// Behind an address with a path of its own (`https://vpn.example.org/edge/`) a desktop asks for this one below that
+/// path, and at a 404 deletes what it knows of its instance.
+fn unknown(path: &str) -> ApiError {
+    if path.ends_with("/enrollment/network_info") { ApiError::NotServed } else { ApiError::UnknownPath }
 }

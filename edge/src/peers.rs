@@ -28,7 +28,7 @@ impl PeerCounts {
 
     /// `None` when the address has all that it may have.
     pub(crate) fn enter(&self, address: IpAddr) -> Option<Place> {
-        let key = key(address);
+        let key = network(address);
         let mut counts = self.lock();
         let count = counts.entry(key).or_insert(0);
         if *count >= self.max.get() {
@@ -56,7 +56,7 @@ impl Drop for Place {
 }
 
 /// One household or host has a whole /64 of IPv6 addresses.
-fn key(address: IpAddr) -> IpAddr {
+pub(crate) fn network(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(_) => address,
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),

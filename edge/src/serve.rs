@@ -65,7 +65,11 @@ pub async fn run(settings: Settings, metrics: PrometheusHandle, drain: Drain) ->
     notify(NotifyState::Ready);
     let outcome = tokio::select! {
         () = drain.begun() => Ok(()),
-        error = edge.ended_unasked() => Err(error),
+        error = edge.ended_unasked() => {
+            // A part that was told to stop may be done before the order is heard here.
+            let is_asked = matches!(error, ServeError::Ended { .. }) && drain.has_begun();
+            if is_asked { Ok(()) } else { Err(error) }
+        }
     };
     drain.begin();
     notify(NotifyState::Stopping);
@@ -198,5 +202,33 @@ fn cannot_listen(purpose: &'static str, address: SocketAddr) -> impl FnOnce(io::
 fn notify(state: NotifyState<'_>) {
     if let Err(error) = sd_notify::notify(&[state]) {
         tracing::warn!(%error, "cannot tell systemd");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use metrics_exporter_prometheus::PrometheusBuilder;
+
+    use super::*;
+    use crate::config;
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn what_is_told_to_stop_has_not_ended_unasked() {
+        let folder = tempfile::tempdir().unwrap();
+        let identity = folder.path().join("identity");
+        for _ in 0..200 {
+            let ports =
+                ["--http-listen", "--tunnel-listen", "--metrics-listen"].map(|name| format!("{name}=127.0.0.1:0"));
+            let identity = format!("--identity-dir={}", identity.display());
+            let arguments = ["postern-edge".to_owned(), identity].into_iter().chain(ports).map(Into::into);
+            let settings = config::parse(arguments, []).unwrap().settings;
+            let metrics = PrometheusBuilder::new().build_recorder().handle();
+            let drain = Drain::default();
+            let running = tokio::task::JoinSet::from_iter([run(settings, metrics, drain.clone())]);
+            tokio::task::yield_now().await;
+            drain.begin();
+            let ended = running.join_all().await;
+            assert!(matches!(ended[..], [Ok(())]), "{ended:?}");
+        }
     }
 }

@@ -1,11 +1,12 @@
 //! Logs on stderr, metrics for Prometheus.
 //!
-//! Dependencies are capped at `warn`, whatever the level: some print payloads when asked for more.
+//! Dependencies are capped at `error`, whatever the level: TLS and HTTP/2 write a warning for whatever a stranger sends,
+//! as often as it comes and with words of his in it, and some print payloads when asked for more.
 
 use std::io::{self, IsTerminal as _};
 
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
-use tracing::{Level, level_filters::LevelFilter};
+use tracing::level_filters::LevelFilter;
 use tracing_subscriber::{filter::Targets, prelude::*};
 
 use crate::config::{LogFormat, LogLevel};
@@ -15,8 +16,7 @@ const DURATION_BOUNDS: &[f64] = &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.0
 
 /// Starts logging for the rest of the process's life.
 pub fn start_logs(level: LogLevel, format: LogFormat) {
-    let others = LevelFilter::from_level(level.0.min(Level::WARN));
-    let filter = Targets::new().with_default(others).with_target("postern_edge", level.0);
+    let filter = Targets::new().with_default(LevelFilter::ERROR).with_target("postern_edge", level.0);
     let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(io::stderr().is_terminal());
     let registry = tracing_subscriber::registry();
     match format {

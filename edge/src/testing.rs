@@ -4,6 +4,7 @@
 //! is never the slow part. It can misbehave in each way that an Edge must survive.
 
 mod authority;
+mod disguises;
 mod edge;
 mod fake_tunnel;
 mod setup;
@@ -60,7 +61,8 @@ pub type Answers = Arc<dyn Fn(&CoreRequest) -> Answer + Send + Sync>;
 #[derive(Debug, Clone)]
 pub struct FakeCore {
     authority: Arc<Authority>,
-    client: Arc<(CertificateDer<'static>, PrivateKeyDer<'static>)>,
+    /// `None`: shows no certificate.
+    client: Option<Arc<(CertificateDer<'static>, PrivateKeyDer<'static>)>>,
     /// `None`: speaks as a stock Core does.
     instance: Option<String>,
     session_key: [u8; SESSION_KEY_LENGTH],
@@ -85,27 +87,8 @@ impl FakeCore {
         Self::with(Arc::new(Authority::new("Defguard CA")), None)
     }
 
-    /// Another process of the same Core: same CA, same certificate, same session key.
-    #[must_use]
-    pub fn sibling(&self) -> Self {
-        Self { instance: self.instance.as_ref().map(|_| random_id()), ..self.clone() }
-    }
-
-    /// The same Core as an older version would be: it does not speak link.
-    #[must_use]
-    pub fn without_link(&self) -> Self {
-        Self { instance: None, ..self.clone() }
-    }
-
-    /// The same CA with another client certificate: not the one that adopted.
-    #[must_use]
-    pub fn impostor(&self) -> Self {
-        let client = Arc::new(self.authority.client("Impostor"));
-        Self { client, ..self.clone() }
-    }
-
     fn with(authority: Arc<Authority>, instance: Option<String>) -> Self {
-        let client = Arc::new(authority.client("Any label, even with spaces"));
+        let client = Some(Arc::new(authority.client("Any label, even with spaces")));
         Self { authority, client, instance, session_key: [7; SESSION_KEY_LENGTH] }
     }
 
@@ -116,9 +99,12 @@ impl FakeCore {
     }
 
     /// The client certificate, as it goes into a bundle.
+    ///
+    /// # Panics
+    /// When it has none.
     #[must_use]
     pub fn client_certificate(&self) -> &CertificateDer<'static> {
-        &self.client.0
+        &self.client.as_ref().expect("only an anonymous one has none").0
     }
 
     /// The key that [`Self::connect`] pushes.
@@ -221,14 +207,17 @@ impl FakeCore {
     }
 
     fn tls(&self) -> ClientConfig {
-        let (certificate, key) = &*self.client;
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let mut config = ClientConfig::builder_with_provider(provider)
+        let config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .expect("the provider has them")
-            .with_root_certificates(self.authority.roots())
-            .with_client_auth_cert(vec![certificate.clone()], key.clone_key())
-            .expect("the key is the certificate's");
+            .with_root_certificates(self.authority.roots());
+        let mut config = match self.client.as_deref() {
+            Some((certificate, key)) => config
+                .with_client_auth_cert(vec![certificate.clone()], key.clone_key())
+                .expect("the key is the certificate's"),
+            None => config.with_no_client_auth(),
+        };
         config.alpn_protocols = vec![b"h2".to_vec()];
         config
     }

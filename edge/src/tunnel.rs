@@ -10,6 +10,7 @@ pub mod in_flight;
 pub mod listener;
 mod liveness;
 pub mod push;
+mod refusals;
 pub mod registry;
 mod service;
 mod session_keys;

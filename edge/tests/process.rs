@@ -7,6 +7,7 @@ use std::{
     net::{SocketAddr, TcpListener, TcpStream},
     path::Path,
     process::{Child, Command, ExitStatus, Stdio},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -68,6 +69,38 @@ async fn a_tunnel_that_goes_down_with_its_connection_is_logged() {
     assert_eq!(edge.exit().code(), Some(0));
     let log = edge.log();
     assert!(log.contains("tunnel down tunnel=1 in_flight=0 reason="), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_refused_on_the_tunnel_port_is_named_and_fills_no_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut edge = Edge::start(folder.path(), &[]);
+    edge.wait_until_it_listens();
+    exchange_bytes(edge.tunnel, &pongs_that_nobody_asked_for());
+    let core = FakeCore::new();
+    core.adopt(edge.tunnel).await.unwrap();
+    for _ in 0..20 {
+        for refused in [core.anonymous(), core.stranger(), core.impostor()] {
+            refused.try_connect(edge.tunnel, Arc::new(|_| Answer::Nothing)).await.unwrap_err();
+        }
+        exchange_bytes(edge.tunnel, b"SSH-2.0-scanner peer=192.0.2.66 reason=forged\r\n");
+        exchange_bytes(edge.tunnel, b"\x14\x03\x03\x00\x01\x01");
+    }
+    edge.signal("TERM");
+    edge.exit();
+    let log = edge.log();
+    let reasons = [
+        "no client certificate",
+        "a client certificate of another CA",
+        "a client certificate of our CA that is not the one from adoption",
+        "this is no TLS that we speak",
+    ];
+    assert_eq!(log.lines().filter(|line| line.contains(" WARN ")).count(), reasons.len(), "{log}");
+    for reason in reasons {
+        let line = |line: &&str| line.contains("refused on the tunnel port peer=127.0.0.1:") && line.ends_with(reason);
+        assert_eq!(log.lines().filter(line).count(), 1, "{reason}: {log}");
+    }
+    assert!(!log.contains("192.0.2.66"), "{log}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -187,7 +220,8 @@ impl Edge {
 
     fn wait_until_it_listens(&mut self) {
         let begun = Instant::now();
-        while TcpStream::connect(self.http).is_err() {
+        // Of its ports the last that it takes.
+        while TcpStream::connect(self.tunnel).is_err() {
             assert!(begun.elapsed() < SOON && self.child.try_wait().unwrap().is_none(), "{}", self.log());
         }
     }
@@ -245,6 +279,20 @@ fn exchange(address: SocketAddr, request: &str) -> String {
     let mut reply = String::new();
     stream.read_to_string(&mut reply).unwrap();
     reply
+}
+
+/// Whatever comes back, until the other end closes.
+fn exchange_bytes(address: SocketAddr, bytes: &[u8]) {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.write_all(bytes).unwrap();
+    // Closed with unread bytes it is reset, which is an end as well.
+    drop(stream.read_to_end(&mut Vec::new()));
+}
+
+/// HTTP/2 with twenty answers to pings that were never sent, and a frame that ends it.
+fn pongs_that_nobody_asked_for() -> Vec<u8> {
+    let pong = [0, 0, 8, 6, 1, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8];
+    [&b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0"[..], &pong.repeat(20), &[0; 9]].concat()
 }
 
 fn free_address() -> SocketAddr {

@@ -38,6 +38,8 @@ const REQUEST_MAX: usize = 256 * 1024;
 struct Accepted {
     id: u64,
     kind: &'static str,
+    /// The Edge understands what is ours in a reply.
+    speaks_link: bool,
     request: Request,
 }
 
@@ -119,7 +121,7 @@ impl<H: Handler> Tunnel<H> {
         let kind = payload.kind();
         let deadline = Instant::now() + left;
         let request = Request { edge: self.edge, device_info: envelope.device_info, operation_id, deadline, payload };
-        Ok(Accepted { id: envelope.id, kind, request })
+        Ok(Accepted { id: envelope.id, kind, speaks_link: self.peer.speaks_link, request })
     }
 
     /// Refuses without a task. Id 0 names no request, so nobody waits.
@@ -140,7 +142,7 @@ impl<H: Handler> Tunnel<H> {
 }
 
 async fn answer<H: Handler>(core: Arc<Core<H>>, accepted: Accepted, outgoing: mpsc::Sender<Bytes>) {
-    let Accepted { id, kind, request } = accepted;
+    let Accepted { id, kind, speaks_link, request } = accepted;
     let edge = request.edge;
     let answered = timeout_at(request.deadline, async {
         let reply = AssertUnwindSafe(async { core.handler.handle(request).await }).catch_unwind().await;
@@ -148,7 +150,7 @@ async fn answer<H: Handler>(core: Arc<Core<H>>, accepted: Accepted, outgoing: mp
             tracing::error!(%edge, id, kind, "a handler panicked");
             Err(Rejection::new(Code::Internal, "internal error"))
         });
-        outgoing.send(encode(id, payload_of(reply))).await
+        outgoing.send(encode(id, payload_of(reply, speaks_link))).await
     })
     .await;
     match answered {
@@ -158,8 +160,11 @@ async fn answer<H: Handler>(core: Arc<Core<H>>, accepted: Accepted, outgoing: mp
     }
 }
 
-fn payload_of(reply: Reply) -> core_response::Payload {
-    reply.unwrap_or_else(|rejection| core_response::Payload::CoreError(rejection.into()))
+fn payload_of(reply: Reply, speaks_link: bool) -> core_response::Payload {
+    reply.unwrap_or_else(|rejection| {
+        let retry_after_seconds = rejection.retry_after_seconds.filter(|_| speaks_link);
+        core_response::Payload::CoreError(Rejection { retry_after_seconds, ..rejection }.into())
+    })
 }
 
 fn encode(id: u64, payload: core_response::Payload) -> Bytes {

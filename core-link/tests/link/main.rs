@@ -2,6 +2,7 @@
 
 mod adoption;
 mod ending;
+mod hostile;
 mod peers;
 mod redialling;
 mod serving;
@@ -20,6 +21,7 @@ use postern_proto::{
     rejection::Rejection,
 };
 use tokio::time::{sleep, timeout};
+use tonic::Code;
 
 const EDGE: EdgeId = EdgeId(7);
 
@@ -41,7 +43,7 @@ where
 /// Echoes the token, so that replies can be told apart.
 async fn echo(request: Request) -> Reply {
     let core_request::Payload::EnrollmentStart(start) = request.payload else {
-        return Err(Rejection::new(tonic::Code::Unimplemented, "not here"));
+        return Err(Rejection::new(Code::Unimplemented, "not here"));
     };
     Ok(started(&start.token))
 }
@@ -55,6 +57,10 @@ fn started(token: &str) -> core_response::Payload {
         final_page_content: token.to_owned(),
         ..EnrollmentStartResponse::default()
     })
+}
+
+fn rejected(code: Code, message: &str) -> Option<core_response::Payload> {
+    Some(core_response::Payload::CoreError(Rejection::new(code, message).into()))
 }
 
 fn greeting(primary: u8) -> Greeting {

@@ -5,7 +5,6 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
 use postern_core_link::{Limits, Reply, Request, Supervisor, SupervisorConfig, testing::Manner};
 use postern_proto::{
     limits::{APPROVAL_BUDGET, REQUEST_BUDGET},
@@ -16,11 +15,7 @@ use postern_proto::{
 use tokio::{sync::Semaphore, time::Instant};
 use tonic::Code;
 
-use crate::{Answering, EDGE, config, connected, echo, greeting, in_time, start, started, status};
-
-fn rejected(code: Code, message: &str) -> Option<core_response::Payload> {
-    Some(core_response::Payload::CoreError(Rejection::new(code, message).into()))
-}
+use crate::{Answering, EDGE, config, connected, echo, greeting, in_time, rejected, start, started, status};
 
 #[tokio::test]
 async fn the_session_keys_come_first_and_then_the_ring() {
@@ -79,6 +74,22 @@ async fn a_reply_has_the_id_of_its_request() {
 }
 
 #[tokio::test]
+async fn when_to_come_back_is_told_to_an_edge_of_ours_and_to_no_stock_one() {
+    let refusal = Rejection::new(Code::ResourceExhausted, "too many attempts").retry_after(90);
+    for (manner, told) in [(Manner::Ours, Some(90)), (Manner::Stock, None)] {
+        let answer = refusal.clone();
+        let (_core, _edge, mut tunnel) = connected(manner, move |_| {
+            let answer = answer.clone();
+            async { Err(answer) }
+        })
+        .await;
+        tunnel.send(1, start("a")).await;
+        let expected = Rejection { retry_after_seconds: told, ..refusal.clone() };
+        assert_eq!(in_time(tunnel.reply(1)).await, Some(core_response::Payload::CoreError(expected.into())));
+    }
+}
+
+#[tokio::test]
 async fn a_slow_request_never_holds_up_another() {
     let gate = Arc::new(Semaphore::new(0));
     let opened = Arc::clone(&gate);
@@ -114,32 +125,6 @@ async fn a_panic_in_a_handler_is_one_internal_reply() {
 
     assert_eq!(in_time(tunnel.reply(1)).await, rejected(Code::Internal, "internal error"));
     assert_eq!(in_time(tunnel.reply(2)).await, Some(started("fine")));
-}
-
-#[tokio::test]
-async fn a_bad_message_fails_its_own_id_and_not_the_tunnel() {
-    let (_core, _edge, mut tunnel) = connected(Manner::Ours, echo).await;
-    tunnel.send_bytes(Bytes::from_static(b"\x08\x05\x1a\x7f")).await;
-    tunnel.send_bytes(Bytes::from_static(b"\x08\x06\xa2\x06\x00")).await;
-    tunnel.send_bytes(Bytes::from_static(b"\xff\xff\xff")).await;
-    tunnel.send_bytes(Bytes::new()).await;
-    tunnel.send(0, start("a push that nobody knows")).await;
-    tunnel.send(9, start("fine")).await;
-
-    assert_eq!(in_time(tunnel.reply(5)).await, rejected(Code::InvalidArgument, "the request cannot be read"));
-    let unknown = rejected(Code::Unimplemented, "this Core does not know this request");
-    assert_eq!(in_time(tunnel.reply(6)).await, unknown);
-    assert_eq!(in_time(tunnel.reply(9)).await, Some(started("fine")));
-}
-
-#[tokio::test]
-async fn a_huge_message_fails_its_own_id_and_is_not_served() {
-    let (_core, _edge, mut tunnel) = connected(Manner::Ours, echo).await;
-    tunnel.send(5, start(&"x".repeat(300 * 1024))).await;
-    tunnel.send(6, start("fine")).await;
-
-    assert_eq!(in_time(tunnel.reply(5)).await, rejected(Code::InvalidArgument, "the request is too large"));
-    assert_eq!(in_time(tunnel.reply(6)).await, Some(started("fine")));
 }
 
 #[tokio::test]

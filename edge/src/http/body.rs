@@ -38,6 +38,8 @@ pub(super) enum BodyError {
     DuplicateField,
     #[error("a field is missing or has the wrong type")]
     WrongShape,
+    #[error("no kind of second factor has that name")]
+    UnknownMethod,
     #[error("not received within the deadline")]
     TooSlow,
     #[error("not received whole")]

@@ -1,4 +1,4 @@
-//! Enrollment: a token opens a session; within it a person sets up devices and a password.
+//! Enrollment: a token opens a session; within it a person sets up devices, a second factor and a password.
 
 mod bodies;
 
@@ -9,7 +9,7 @@ use axum::{
 };
 use postern_proto::client_types as wire;
 
-use self::bodies::{ActivateBody, CreateDeviceBody, StartBody};
+use self::bodies::{ActivateBody, CreateDeviceBody, MfaFinishBody, MfaStartBody, NetworkInfoBody, StartBody};
 use super::{
     body::JsonBody,
     client_info::ClientInfo,
@@ -44,6 +44,45 @@ pub(super) async fn create_device(
     let token = jar.open(&ENROLLMENT)?.into_inner();
     let device = wire::NewDevice { name: body.name, pubkey: body.pubkey, token: Some(token) };
     let reply = core.call(device, context).await?;
+    Ok(json::reply(&reply))
+}
+
+/// The current configuration of a device that the session's person has. A desktop that hears 404 here forgets its
+/// instance, so only Core may say so.
+pub(super) async fn network_info(
+    State(core): State<CoreClient>,
+    jar: SessionJar,
+    ClientInfo(context): ClientInfo,
+    JsonBody(body): JsonBody<NetworkInfoBody>,
+) -> Result<Response, ApiError> {
+    let token = jar.open(&ENROLLMENT)?.into_inner();
+    let reply = core.call(wire::ExistingDevice { pubkey: body.pubkey, token: Some(token) }, context).await?;
+    Ok(json::reply(&reply))
+}
+
+/// Gives the secret of a second factor that the next step confirms.
+pub(super) async fn start_mfa(
+    State(core): State<CoreClient>,
+    jar: SessionJar,
+    ClientInfo(context): ClientInfo,
+    JsonBody(body): JsonBody<MfaStartBody>,
+) -> Result<Response, ApiError> {
+    let method = body.method.number()?;
+    let token = jar.open(&ENROLLMENT)?.into_inner();
+    let reply = core.call(wire::CodeMfaSetupStartRequest { method, token }, context).await?;
+    Ok(json::reply(&reply))
+}
+
+/// Confirms the second factor with its first code.
+pub(super) async fn finish_mfa(
+    State(core): State<CoreClient>,
+    jar: SessionJar,
+    ClientInfo(context): ClientInfo,
+    JsonBody(body): JsonBody<MfaFinishBody>,
+) -> Result<Response, ApiError> {
+    let method = body.method.number()?;
+    let token = jar.open(&ENROLLMENT)?.into_inner();
+    let reply = core.call(wire::CodeMfaSetupFinishRequest { code: body.code, token, method }, context).await?;
     Ok(json::reply(&reply))
 }
 

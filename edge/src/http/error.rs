@@ -19,7 +19,7 @@ use super::{
 use crate::core_client::CallError;
 
 /// Whoever is shed comes back after 1 to this many seconds, so that not all come back at once.
-const SHED_SECONDS_MAX: u8 = 4;
+const SHED_SECONDS_MAX: u32 = 4;
 
 /// Why a request is not answered as asked.
 #[derive(Debug, thiserror::Error)]
@@ -52,7 +52,7 @@ pub(super) struct Answer {
     status: StatusCode,
     code: &'static str,
     text: Cow<'static, str>,
-    retry_after: Option<u8>,
+    retry_after: Option<u32>,
 }
 
 struct ErrorBody<'a> {
@@ -77,7 +77,7 @@ impl Answer {
         let mut response = json::reply(&body);
         *response.status_mut() = self.status;
         if let Some(seconds) = self.retry_after {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(u16::from(seconds)));
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         self.log(request_id);
         response
@@ -132,7 +132,7 @@ impl From<CallError> for Answer {
 
 impl From<Rejection> for Answer {
     fn from(rejection: Rejection) -> Self {
-        let text = rejection.message;
+        let (text, retry_after) = (rejection.message, rejection.retry_after_seconds);
         match rejection.code {
             Code::InvalidArgument => answer(StatusCode::BAD_REQUEST, "invalid_argument", text),
             Code::Unauthenticated => answer(StatusCode::UNAUTHORIZED, "unauthenticated", text),
@@ -143,6 +143,10 @@ impl From<Rejection> for Answer {
             Code::PermissionDenied => answer(StatusCode::FORBIDDEN, "permission_denied", text),
             Code::NotFound => answer(StatusCode::NOT_FOUND, "not_found", text),
             Code::AlreadyExists => answer(StatusCode::CONFLICT, "already_exists", text),
+            // A time to come back means that this person has tried too often; without one, that Core is busy.
+            Code::ResourceExhausted if retry_after.is_some() => {
+                Self { retry_after, ..answer(StatusCode::TOO_MANY_REQUESTS, "too_many_attempts", text) }
+            }
             Code::ResourceExhausted => shed(),
             Code::Unavailable => unavailable("core_unavailable"),
             Code::DeadlineExceeded => timeout(),
@@ -185,6 +189,9 @@ impl From<BodyError> for Answer {
                 "wrong_shape",
                 "A field of the body is missing or has the wrong type",
             ),
+            BodyError::UnknownMethod => {
+                answer(StatusCode::BAD_REQUEST, "unknown_method", "There is no such MFA method")
+            }
             BodyError::TooSlow => answer(StatusCode::REQUEST_TIMEOUT, "body_too_slow", "The body came too slowly"),
             BodyError::Broken => answer(StatusCode::BAD_REQUEST, "broken_body", "The body did not arrive whole"),
         }

@@ -8,9 +8,14 @@ use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 /// Paths with numbers of their own. Everything else is counted together, so that nobody outside can make names.
 const PATHS: &[&str] = &[
     "/api/v1/poll",
+    "/api/v1/client-mfa/start",
+    "/api/v1/client-mfa/finish",
     "/api/v1/enrollment/start",
     "/api/v1/enrollment/create_device",
     "/api/v1/enrollment/activate_user",
+    "/api/v1/enrollment/network_info",
+    "/api/v1/enrollment/register-mfa/code/start",
+    "/api/v1/enrollment/register-mfa/code/finish",
     "/api/v1/health",
     "/api/v1/health-grpc",
     "/api/v1/info",

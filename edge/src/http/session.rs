@@ -70,12 +70,22 @@ where
 }
 
 impl SessionJar {
-    /// The session's token.
+    /// The session's token. Cookies that open two sessions open none: one of them was put there by somebody else.
     pub(super) fn open(&self, flow: &Flow) -> Result<Token, SessionError> {
-        let mut candidates = cookies::named(&self.received, flow.cookie);
-        let sealed = candidates.find_map(|value| seal::open(&self.ring, flow.cookie, value));
-        let Sealed { token, deadline } = sealed.ok_or(SessionError::Missing)?;
-        if deadline <= unix_now() { Err(SessionError::Expired) } else { Ok(Token(token)) }
+        let (now, mut expired) = (unix_now(), false);
+        let values = cookies::named(&self.received, flow.cookie);
+        let opened = values.filter_map(|value| seal::open(&self.ring, flow.cookie, value));
+        let mut live = opened.filter(|Sealed { deadline, .. }| {
+            expired |= *deadline <= now;
+            *deadline > now
+        });
+        let first = live.next();
+        let is_ambiguous = first.as_ref().is_some_and(|first| live.any(|other| other.token != first.token));
+        match first {
+            Some(Sealed { token, .. }) if !is_ambiguous => Ok(Token(token)),
+            None if expired => Err(SessionError::Expired),
+            Some(_) | None => Err(SessionError::Missing),
+        }
     }
 
     /// A `Set-Cookie` value that holds the token until the deadline. `None` when the deadline is no date.
@@ -171,6 +181,23 @@ mod tests {
             assert!(matches!(opened, Err(SessionError::Missing)), "{cookie}");
         }
         assert!(matches!(jar(PublicUrl::Https, &[&expired]).open(&ENROLLMENT), Err(SessionError::Expired)));
+    }
+
+    #[test]
+    fn cookies_of_two_sessions_open_neither() {
+        let (mine, again) = (sealed(&ENROLLMENT, IN_2100), sealed(&ENROLLMENT, IN_2100 + 1));
+        let planted = jar(PublicUrl::Https, &[]).seal(&ENROLLMENT, "planted", IN_2100).unwrap();
+        let planted = planted.to_str().unwrap();
+        for cookies in [[planted, &mine], [&mine, planted]] {
+            let joined = cookies.join("; ");
+            for jar in [jar(PublicUrl::Https, &cookies), jar(PublicUrl::Https, &[&joined])] {
+                assert!(matches!(jar.open(&ENROLLMENT), Err(SessionError::Missing)));
+            }
+        }
+        let expired = jar(PublicUrl::Https, &[]).seal(&ENROLLMENT, "other", 1).unwrap();
+        for cookies in [[&*mine, &*again], [&*mine, expired.to_str().unwrap()], [expired.to_str().unwrap(), &mine]] {
+            assert_eq!(jar(PublicUrl::Https, &cookies).open(&ENROLLMENT).ok().unwrap().into_inner(), "token");
+        }
     }
 
     #[test]

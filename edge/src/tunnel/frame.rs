@@ -47,7 +47,8 @@ mod tests {
     #[test]
     fn the_id_is_what_a_full_decode_would_find() {
         for id in [0, 1, 127, 128, u64::MAX] {
-            let payload = Payload::CoreError(CoreError { status_code: 3, message: "no".to_owned() });
+            let payload =
+                Payload::CoreError(CoreError { status_code: 3, message: "no".to_owned(), retry_after_seconds: None });
             let message = CoreResponse { id, payload: Some(payload) }.encode_to_vec();
             assert_eq!(peek_id(&message.into()), Ok(id));
         }

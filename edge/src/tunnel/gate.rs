@@ -5,12 +5,9 @@
 
 use std::{
     convert::Infallible,
-    net::IpAddr,
+    net::SocketAddr,
     pin::Pin,
-    sync::{
-        Arc, LazyLock,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, LazyLock},
 };
 
 use http::{HeaderValue, Request, Response};
@@ -24,7 +21,10 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Status, body::Body};
 use tower::Service as _;
 
-use super::service::TunnelService;
+use super::{
+    refusals::{Refusal, Refusals},
+    service::TunnelService,
+};
 use crate::{adoption::Adoption, identity::IdentityStore};
 
 const BIDI: &str = "/defguard.proxy.v2.Proxy/Bidi";
@@ -35,7 +35,7 @@ static SYSTEM: LazyLock<HeaderValue> =
 /// What a connection is for, by the stage in which it was accepted.
 #[derive(Debug, Clone)]
 pub(super) enum Stage {
-    Unadopted { adoption: ProxySetupServer<Adoption>, caller: IpAddr },
+    Unadopted { adoption: ProxySetupServer<Adoption> },
     Adopted { tunnels: ProxyServer<TunnelService>, certificate: Option<CertificateDer<'static>> },
 }
 
@@ -52,8 +52,8 @@ pub(super) struct GateParts {
     pub(super) identity: IdentityStore,
     /// Cancelled when the first call was let through: until then the connection is on probation.
     pub(super) passed: CancellationToken,
-    /// A refusal was logged: one line for a connection is enough.
-    pub(super) reported: AtomicBool,
+    pub(super) peer: SocketAddr,
+    pub(super) refusals: Refusals,
 }
 
 impl Gate {
@@ -64,7 +64,7 @@ impl Gate {
     /// The stock order: the caller first, then its version.
     fn check(&self, request: &Request<Incoming>) -> Result<Peer, Status> {
         match &self.parts.stage {
-            Stage::Unadopted { caller, .. } => self.check_unadopted(*caller)?,
+            Stage::Unadopted { .. } => self.check_unadopted()?,
             Stage::Adopted { certificate, .. } => self.check_core(certificate.as_ref())?,
         }
         let peer = Peer::parse(request.headers()).map_err(refuse_version)?;
@@ -72,14 +72,12 @@ impl Gate {
         Ok(peer)
     }
 
-    fn check_unadopted(&self, caller: IpAddr) -> Result<(), Status> {
+    fn check_unadopted(&self) -> Result<(), Status> {
         if self.parts.identity.current().is_some() {
             return Err(Status::permission_denied("This edge has been adopted: it speaks TLS only"));
         }
-        if !self.parts.adoption.policy().admits(caller) {
-            if self.is_first_refusal() {
-                tracing::warn!(%caller, "refused adoption from an address that `adoption_from` does not list");
-            }
+        if !self.parts.adoption.policy().admits(self.parts.peer.ip()) {
+            self.refuse(Refusal::AdoptionFrom);
             return Err(Status::permission_denied("This address may not adopt the edge"));
         }
         Ok(())
@@ -90,16 +88,14 @@ impl Gate {
         match self.parts.identity.current() {
             Some(identity) if identity.is_core(certificate) => Ok(()),
             Some(_) | None => {
-                if self.is_first_refusal() {
-                    tracing::warn!("refused a client certificate of our CA that is not the one from adoption");
-                }
+                self.refuse(Refusal::OtherCertificate);
                 Err(Status::unauthenticated("Client certificate serial mismatch"))
             }
         }
     }
 
-    fn is_first_refusal(&self) -> bool {
-        !self.parts.reported.swap(true, Ordering::Relaxed)
+    fn refuse(&self, refusal: Refusal) {
+        self.parts.refusals.report(self.parts.peer, refusal);
     }
 }
 

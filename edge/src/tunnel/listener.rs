@@ -3,13 +3,7 @@
 //! Which of the two is decided for each accepted connection, so the port never closes. Every
 //! connection is a task of this listener and is joined before `run` returns.
 
-use std::{
-    io,
-    net::SocketAddr,
-    num::NonZeroU32,
-    sync::{Arc, atomic::AtomicBool},
-    time::Duration,
-};
+use std::{io, net::SocketAddr, num::NonZeroU32, sync::Arc, time::Duration};
 
 use postern_proto::service::proxy_setup_server::ProxySetupServer;
 use rustls::pki_types::CertificateDer;
@@ -18,7 +12,7 @@ use tokio::{
     io::BufReader,
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
-    time::{Instant, sleep, timeout},
+    time::{sleep, timeout},
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -26,6 +20,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{
     connection::{self, Tasks},
     gate::{Gate, GateParts, Stage},
+    refusals::{Refusal, Refusals},
     registry::TunnelRegistry,
     service::TunnelService,
 };
@@ -49,8 +44,6 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 const ADOPTION_CONNECTION_MAX: Duration = Duration::from_secs(300);
 /// Unacknowledged bytes for that long: the peer's machine is gone.
 const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(10);
-/// Strangers do not fill the log.
-const REPORT_INTERVAL: Duration = Duration::from_secs(60);
 
 /// What a listener is made of.
 #[derive(Debug)]
@@ -125,6 +118,7 @@ impl TunnelListener {
             identity: self.identity.clone(),
             adoption: self.adoption.clone(),
             registry: self.registry.clone(),
+            refusals: serving.refusals.clone(),
             close: serving.close.clone(),
             _seat: seat,
         };
@@ -136,8 +130,7 @@ impl TunnelListener {
 struct Serving {
     slots: Arc<Semaphore>,
     counts: PeerCounts,
-    /// When a refusal was last logged.
-    reported: Option<Instant>,
+    refusals: Refusals,
     tasks: TaskTracker,
     close: CancellationToken,
 }
@@ -153,23 +146,20 @@ impl Serving {
         Self {
             slots: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
             counts: PeerCounts::new(CONNECTIONS_MAX_PER_ADDRESS),
-            reported: None,
+            refusals: Refusals::default(),
             tasks: TaskTracker::new(),
             close,
         }
     }
 
-    fn seat(&mut self, peer: SocketAddr) -> Option<Seat> {
+    fn seat(&self, peer: SocketAddr) -> Option<Seat> {
         let place = self.counts.enter(peer.ip().to_canonical());
         let slot = Arc::clone(&self.slots).try_acquire_owned().ok();
         if let (Some(place), Some(slot)) = (place, slot) {
             return Some(Seat { _slot: slot, _place: place });
         }
         metrics::counter!("postern_edge_tunnel_connections_refused_total").increment(1);
-        if self.reported.is_none_or(|reported| reported.elapsed() >= REPORT_INTERVAL) {
-            self.reported = Some(Instant::now());
-            tracing::warn!(%peer, "refused a connection to the tunnel port: there are too many already");
-        }
+        self.refusals.report(peer, Refusal::TooManyConnections);
         None
     }
 }
@@ -180,6 +170,7 @@ struct Accepted {
     identity: IdentityStore,
     adoption: Adoption,
     registry: TunnelRegistry,
+    refusals: Refusals,
     close: CancellationToken,
     _seat: Seat,
 }
@@ -194,7 +185,7 @@ impl Accepted {
 
     async fn serve_adoption(self, socket: TcpStream) {
         let adoption = ProxySetupServer::new(self.adoption.clone());
-        let stage = Stage::Unadopted { adoption, caller: self.peer.ip() };
+        let stage = Stage::Unadopted { adoption };
         let passed = CancellationToken::new();
         let gate = self.gate(stage, &passed);
         end_when(sleep(ADOPTION_CONNECTION_MAX), &self.close, |end| {
@@ -220,8 +211,10 @@ impl Accepted {
         let socket = BufReader::with_capacity(READ_AHEAD, socket);
         match timeout(HANDSHAKE_TIMEOUT, acceptor.accept(socket)).await {
             Ok(Ok(stream)) => return Some(stream),
-            // Nothing to worry about: a stock Core aborts its first handshake after adoption.
-            Ok(Err(error)) => tracing::debug!(peer = %self.peer, %error, "a TLS handshake failed"),
+            Ok(Err(error)) => match Refusal::of_handshake(&error) {
+                Some(refusal) => self.refusals.report(self.peer, refusal),
+                None => tracing::debug!(peer = %self.peer, %error, "a TLS handshake was broken off"),
+            },
             Err(_) => tracing::debug!(peer = %self.peer, "a TLS handshake took too long"),
         }
         metrics::counter!("postern_edge_handshakes_failed_total").increment(1);
@@ -234,7 +227,8 @@ impl Accepted {
             adoption: self.adoption.clone(),
             identity: self.identity.clone(),
             passed: passed.clone(),
-            reported: AtomicBool::new(false),
+            peer: self.peer,
+            refusals: self.refusals.clone(),
         })
     }
 }

@@ -3,8 +3,9 @@
 use postern_edge::testing::Answer;
 use postern_proto::{
     client_types::{
-        AdminInfo, Device, DeviceConfig, DeviceConfigResponse, EnrollmentSettings, EnrollmentStartResponse,
-        InitialUserInfo, InstanceInfo, InstanceInfoResponse,
+        AdminInfo, ClientMfaFinishResponse, ClientMfaStartResponse, CodeMfaSetupFinishResponse,
+        CodeMfaSetupStartResponse, Device, DeviceConfig, DeviceConfigResponse, EnrollmentSettings,
+        EnrollmentStartResponse, InitialUserInfo, InstanceInfo, InstanceInfoResponse,
     },
     proxy::{CoreRequest, core_request, core_response::Payload},
 };
@@ -12,6 +13,8 @@ use serde_json::{Value, json};
 
 /// 2100: longer than any test.
 pub(crate) const DEADLINE: i64 = 4_102_444_800;
+pub(crate) const TOTP_SECRET: &str = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP";
+pub(crate) const PRESHARED_KEY: &str = "AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=";
 
 /// One right reply for each kind of request that is served.
 pub(crate) fn right(request: &CoreRequest) -> Answer {
@@ -19,9 +22,28 @@ pub(crate) fn right(request: &CoreRequest) -> Answer {
         core_request::Payload::EnrollmentStart(_) => Answer::Reply(Payload::EnrollmentStart(start())),
         core_request::Payload::NewDevice(_) => Answer::Reply(Payload::DeviceConfig(device_config(Some("polling")))),
         core_request::Payload::ActivateUser(_) => Answer::Reply(Payload::Empty(())),
+        core_request::Payload::ExistingDevice(_) => Answer::Reply(Payload::DeviceConfig(device_config(Some("fresh")))),
         core_request::Payload::InstanceInfo(_) => {
             Answer::Reply(Payload::InstanceInfo(InstanceInfoResponse { device_config: Some(device_config(None)) }))
         }
+        core_request::Payload::CodeMfaSetupStart(_) => {
+            Answer::Reply(Payload::CodeMfaSetupStartResponse(CodeMfaSetupStartResponse {
+                totp_secret: Some(TOTP_SECRET.into()),
+            }))
+        }
+        core_request::Payload::CodeMfaSetupFinish(_) => {
+            Answer::Reply(Payload::CodeMfaSetupFinishResponse(CodeMfaSetupFinishResponse {
+                recovery_codes: vec!["code-1".into(), "code-2".into()],
+            }))
+        }
+        core_request::Payload::ClientMfaStart(_) => Answer::Reply(Payload::ClientMfaStart(ClientMfaStartResponse {
+            token: "mfa-session".into(),
+            challenge: None,
+        })),
+        core_request::Payload::ClientMfaFinish(_) => Answer::Reply(Payload::ClientMfaFinish(ClientMfaFinishResponse {
+            preshared_key: PRESHARED_KEY.into(),
+            token: None,
+        })),
         other => panic!("nobody asked for {}", other.kind()),
     }
 }

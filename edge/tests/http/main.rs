@@ -5,9 +5,15 @@
 mod answers;
 mod bad_bodies;
 mod connections;
+mod cookies;
 mod core_trouble;
 mod enrollment;
 mod harness;
 mod headers;
+mod hostile_core;
+mod json_routes;
+mod mfa;
+mod mutation;
 mod proxies;
 mod routes;
+mod table;

@@ -58,7 +58,7 @@ async fn an_unknown_path_is_404_and_a_wrong_method_405() {
 #[tokio::test]
 async fn what_is_not_served_yet_is_501_and_never_404() {
     let site = Site::start(Setting::default()).await;
-    for path in ["enrollment/network_info", "client-mfa/start", "password-reset/request", "openid/auth_info"] {
+    for path in ["client-mfa/finish-remote", "password-reset/request", "posture/connect", "openid/auth_info"] {
         let reply = site.post(&format!("/api/v1/{path}"), "{}").await;
         reply.expect_error(501, "not_implemented", "Not implemented");
     }

@@ -5,8 +5,8 @@ use serde_json::Value;
 
 use crate::{descriptors, generated, json};
 
-/// In the contract, but younger than the recorded Core: absent in its JSON.
-const YOUNGER: [&str; 3] = ["posture_data", "posture_check_required", "context"];
+/// In the contract, but younger than the recorded Core or ours: absent in its JSON.
+const YOUNGER: [&str; 4] = ["posture_data", "posture_check_required", "context", "retry_after_seconds"];
 
 #[derive(Debug)]
 struct Recorded {

@@ -91,7 +91,7 @@ fn a_rejection_travels_there_and_back() {
 #[test]
 fn a_code_from_the_future_is_unknown_and_never_ok() {
     for status_code in [17, 99, -1, i32::MAX] {
-        let rejection = Rejection::from(CoreError { status_code, message: String::new() });
+        let rejection = Rejection::from(CoreError { status_code, ..CoreError::default() });
 
         assert_eq!(rejection.code, Code::Unknown, "{status_code}");
     }

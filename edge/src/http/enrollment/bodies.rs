@@ -3,7 +3,7 @@
 use postern_proto::client_types as wire;
 use serde::Deserialize;
 
-use super::super::json::object;
+use super::super::{json::object, mfa::method::Method};
 
 #[derive(Deserialize)]
 pub(in crate::http) struct StartBody {
@@ -20,6 +20,22 @@ pub(in crate::http) struct CreateDeviceBody {
 pub(in crate::http) struct ActivateBody {
     pub(super) phone_number: Option<String>,
     pub(super) password: String,
+}
+
+#[derive(Deserialize)]
+pub(in crate::http) struct NetworkInfoBody {
+    pub(super) pubkey: String,
+}
+
+#[derive(Deserialize)]
+pub(in crate::http) struct MfaStartBody {
+    pub(super) method: Method,
+}
+
+#[derive(Deserialize)]
+pub(in crate::http) struct MfaFinishBody {
+    pub(super) code: String,
+    pub(super) method: Method,
 }
 
 object!(wire::EnrollmentStartResponse { admin, user, deadline_timestamp, final_page_content, instance, settings });
@@ -42,3 +58,5 @@ object!(wire::EnrollmentSettings {
     smtp_configured,
     mfa_required,
 });
+object!(wire::CodeMfaSetupStartResponse { totp_secret });
+object!(wire::CodeMfaSetupFinishResponse { recovery_codes });

@@ -132,6 +132,36 @@ mod tests {
     }
 
     #[test]
+    fn what_nobody_sealed_does_not_open_however_it_begins() {
+        let ring = ring(7);
+        let (id, _) = ring.primary();
+        let good = URL_SAFE_NO_PAD.decode(seal(&ring, NAME, "token", 1)).unwrap();
+        for _ in 0..20_000 {
+            let mut bytes: Vec<u8> = (0..rand::random_range(0..200)).map(|_| rand::random()).collect();
+            // A right header, then a right nonce as well, so that each part is what has to refuse it.
+            let right = [0, HEADER_LENGTH, HEADER_LENGTH + NONCE_LEN, good.len() - 1][rand::random_range(0..4)];
+            bytes.splice(0..right.min(bytes.len()), good[..right].iter().copied());
+            if bytes != good {
+                assert!(open(&ring, NAME, &URL_SAFE_NO_PAD.encode(&bytes)).is_none(), "{bytes:?}");
+            }
+        }
+        let unknown = [&[VERSION][..], &[!id.0[0]], &good[2..]].concat();
+        let newer = [&[VERSION + 1][..], &good[1..]].concat();
+        for other in [unknown, newer] {
+            assert!(open(&ring, NAME, &URL_SAFE_NO_PAD.encode(other)).is_none());
+        }
+    }
+
+    #[test]
+    fn text_that_is_no_base64_of_a_cookie_does_not_open() {
+        let ring = ring(7);
+        let good = seal(&ring, NAME, "token", 1);
+        for value in ["", "=", "%41", "\u{fe0f}", &format!("{good}="), &format!("{good}A"), &good.replace('A', "+")] {
+            assert!(value == good || open(&ring, NAME, value).is_none(), "{value}");
+        }
+    }
+
+    #[test]
     fn the_nonce_does_not_move_between_name_and_text() {
         let key = ring(7);
         let (_, key) = key.primary();
