@@ -2,10 +2,12 @@
 //!
 //! Rows are only ever added, in the transaction of the effect they tell about. No row holds a secret.
 
+mod auth_log;
 mod refusal_budget;
 
 use std::net::IpAddr;
 
+pub(crate) use auth_log::AuthLine;
 pub use refusal_budget::RefusalBudget;
 
 use crate::{
@@ -51,6 +53,22 @@ impl Outcome {
     }
 }
 
+/// What a person showed to prove who they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Factor {
+    Totp,
+    RecoveryCode,
+}
+
+impl Factor {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Totp => "totp",
+            Self::RecoveryCode => "recovery_code",
+        }
+    }
+}
+
 /// One row, before it is written.
 #[derive(Debug, Clone)]
 pub struct Entry {
@@ -60,7 +78,10 @@ pub struct Entry {
     /// Whom or what it was done to.
     pub subject: String,
     pub outcome: Outcome,
+    /// Of a refusal: why. It also stands in the log, so it holds no text of strangers.
     pub detail: String,
+    /// Only for the log; a row says it in its detail where it matters.
+    pub factor: Option<Factor>,
 }
 
 impl Entry {
@@ -77,8 +98,14 @@ impl Entry {
         Self { detail: shortened(detail.into()), ..self }
     }
 
+    #[must_use]
+    pub fn with_factor(self, factor: Option<Factor>) -> Self {
+        Self { factor, ..self }
+    }
+
     fn new(event: &'static str, origin: &Origin, subject: String, outcome: Outcome) -> Self {
-        Self { event, origin: origin.clone(), subject: shortened(subject), outcome, detail: String::new() }
+        let subject = shortened(subject);
+        Self { event, origin: origin.clone(), subject, outcome, detail: String::new(), factor: None }
     }
 }
 
@@ -88,11 +115,12 @@ pub struct Attempt {
     event: &'static str,
     origin: Origin,
     subject: String,
+    factor: Option<Factor>,
 }
 
 impl Attempt {
     pub fn new(event: &'static str, origin: Origin) -> Self {
-        Self { event, origin, subject: String::new() }
+        Self { event, origin, subject: String::new(), factor: None }
     }
 
     /// The token shown belongs to this person.
@@ -101,12 +129,18 @@ impl Attempt {
         login.clone_into(&mut self.subject);
     }
 
+    /// What they show, as far as it can be told.
+    pub fn shows(&mut self, factor: Factor) {
+        self.factor = Some(factor);
+    }
+
     pub fn done(&self) -> Entry {
-        Entry::done(self.event, &self.origin, self.subject.clone())
+        Entry::done(self.event, &self.origin, self.subject.clone()).with_factor(self.factor)
     }
 
     pub fn refused(&self, why: &impl std::fmt::Display) -> Entry {
-        Entry::refused(self.event, &self.origin, self.subject.clone()).with_detail(why.to_string())
+        let entry = Entry::refused(self.event, &self.origin, self.subject.clone());
+        entry.with_detail(why.to_string()).with_factor(self.factor)
     }
 }
 

@@ -53,7 +53,7 @@ pub fn main(
     let done = match &arguments.task {
         Task::CheckConfig => show("the configuration is valid\n"),
         Task::Serve => run_serve(config),
-        Task::Command(command) => run_command(config, command, arguments.json),
+        Task::Command(command) => run_command(config, command, arguments.json || command.wants_json()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

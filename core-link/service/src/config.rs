@@ -45,6 +45,12 @@ pub struct Config {
     pub log_format: LogFormat,
     /// Whether a client may skip setting up a device.
     pub vpn_setup_optional: bool,
+    /// Whether nobody is activated without a second factor.
+    pub mfa_required: bool,
+    /// Markdown, at the end of enrollment.
+    pub final_text: String,
+    /// How long a passed login opens a location to a device.
+    pub authorisation_lifetime: Duration,
 }
 
 /// Values given on the command line, by key.
@@ -104,6 +110,9 @@ impl Config {
         let log_level = layers.value("log_level", parse::log_level);
         let log_format = layers.value("log_format", parse::log_format);
         let vpn_setup_optional = layers.value("vpn_setup_optional", parse::boolean);
+        let mfa_required = layers.value("mfa_required", parse::boolean);
+        let final_text = layers.value("final_text", parse::text);
+        let authorisation_lifetime = layers.value("authorisation_lifetime", parse::authorisation_lifetime);
         Some(Self {
             database: database?,
             master_key_file: master_key_file?,
@@ -117,6 +126,9 @@ impl Config {
             log_level: log_level?,
             log_format: log_format?,
             vpn_setup_optional: vpn_setup_optional?,
+            mfa_required: mfa_required?,
+            final_text: final_text?,
+            authorisation_lifetime: authorisation_lifetime?,
         })
     }
 }

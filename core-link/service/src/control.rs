@@ -15,10 +15,14 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use answer::{
-    ActivityRow, Answer, DeviceRow, EdgeChanged, EdgeRemoved, EdgeRow, EdgeState, Enrollment, LocationRow, UserRow,
+    ActivityRow, Answer, DeviceRow, EdgeChanged, EdgeRemoved, EdgeRow, EdgeState, Enrollment, HostInvited,
+    LocationRemoved, LocationRow, PeerRow, PeersConfig, UserRow,
 };
 pub use client::{ControlClient, ControlError};
-pub use command::{Command, DeviceCommand, EdgeCommand, LocationCommand, MfaMode, NewLocation, NewUser, UserCommand};
+pub use command::{
+    Command, DeviceCommand, EdgeCommand, LocationChange, LocationCommand, MfaMode, NameServers, NewHost, NewLocation,
+    NewUser, PeersFormat, TokenCommand, TokenHolder, UserCommand,
+};
 pub use commands::{CommandError, Commands};
 pub use listener::{BindError, ControlListener};
 pub use store_lock::{LockError, StoreLock};
@@ -40,4 +44,23 @@ const LINE_MAX: Duration = Duration::from_secs(5);
 enum Response {
     Answer(Answer),
     Error(String),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fifty_thousand_peers_with_the_longest_of_names_fit_into_an_answer() {
+        let longest = PeerRow {
+            device: i64::MAX,
+            name: "\u{1f5a5}".repeat(64),
+            user: Some("a".repeat(64)),
+            public_key: "A".repeat(44),
+            addresses: vec!["255.255.255.255".to_owned(), ["ffff"; 8].join(":")],
+            authorised_until: Some("2026-11-20T12:00:00Z".to_owned()),
+        };
+        let row = serde_json::to_vec(&longest).unwrap().len() + 1;
+        assert!(50_000 * row as u64 + 100 < RESPONSE_MAX, "{row} bytes each");
+    }
 }

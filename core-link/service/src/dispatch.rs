@@ -6,6 +6,7 @@
 mod caller;
 mod enrollment;
 mod greeting;
+mod mfa;
 mod polling;
 mod reject;
 mod reply;
@@ -18,7 +19,7 @@ use postern_proto::proxy::core_request::Payload;
 
 use self::caller::Caller;
 pub use self::greeting::greeting;
-use crate::{activity::RefusalBudget, instance::Instance, password::Passwords, store::Store};
+use crate::{activity::RefusalBudget, instance::Instance, mfa::RecentPolls, password::Passwords, store::Store};
 
 /// Answers what people and their devices ask through any Edge.
 #[derive(Clone)]
@@ -27,11 +28,12 @@ pub struct Dispatcher {
     passwords: Passwords,
     instance: Arc<Instance>,
     refusals: Arc<RefusalBudget>,
+    recent_polls: Arc<RecentPolls>,
 }
 
 impl Dispatcher {
     pub fn new(store: Store, passwords: Passwords, instance: Instance) -> Self {
-        Self { store, passwords, instance: Arc::new(instance), refusals: Arc::default() }
+        Self { store, passwords, instance: Arc::new(instance), refusals: Arc::default(), recent_polls: Arc::default() }
     }
 }
 
@@ -60,18 +62,18 @@ impl Dispatcher {
             Payload::NewDevice(body) => self.new_device(caller, body).await,
             Payload::ExistingDevice(body) => self.existing_device(caller, body).await,
             Payload::InstanceInfo(body) => self.instance_info(caller, body).await,
+            Payload::CodeMfaSetupStart(body) => self.code_mfa_setup_start(caller, body).await,
+            Payload::CodeMfaSetupFinish(body) => self.code_mfa_setup_finish(caller, body).await,
+            Payload::ClientMfaStart(body) => self.client_mfa_start(caller, body).await,
+            Payload::ClientMfaFinish(body) => self.client_mfa_finish(caller, body).await,
+            Payload::ClientMfaTokenValidation(body) => self.client_mfa_token_validation(body).await,
             Payload::PasswordResetInit(_)
             | Payload::PasswordResetStart(_)
             | Payload::PasswordReset(_)
-            | Payload::ClientMfaStart(_)
-            | Payload::ClientMfaFinish(_)
             | Payload::AuthInfo(_)
             | Payload::AuthCallback(_)
             | Payload::ClientMfaOidcAuthenticate(_)
             | Payload::RegisterMobileAuth(_)
-            | Payload::ClientMfaTokenValidation(_)
-            | Payload::CodeMfaSetupStart(_)
-            | Payload::CodeMfaSetupFinish(_)
             | Payload::AwaitRemoteMfaFinish(_)
             | Payload::DevicePostureCheck(_)
             | Payload::AcmeCertificate(_)

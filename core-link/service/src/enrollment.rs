@@ -1,24 +1,28 @@
-//! Enrollment: a person with a token opens one session, adds devices and chooses a password.
+//! Enrollment: a person with a token opens one session, adds devices and chooses a password; a host adds itself.
 //!
 //! A token is valid for a day and opens one session of ten minutes, for whoever shows it first. Within the session
 //! every step may be repeated, because answers get lost; after it the token is worth nothing.
 
 mod activation;
+mod invitation;
+mod revocation;
 
 use std::time::Duration;
 
-pub use activation::{ActivateError, Activation, Prepared, activate};
+pub use activation::{ActivateError, Activation, MissingStep, Prepared, RequiredSteps, activate};
+pub use invitation::{Invitation, InviteError, invite};
+pub(crate) use invitation::{Invitee, new_token};
+pub use revocation::revoke;
 
 use crate::{
-    activity::{Attempt, Entry, Origin},
+    activity::Attempt,
     clock::Timestamp,
-    person::{self, FindPersonError, Person},
+    device::Host,
+    person::Person,
     store::{Store, StoreError, Tx},
     token::Token,
 };
 
-/// NIST SP 800-63B allows a mailed enrollment code for a day.
-const TOKEN_LIFETIME: Duration = Duration::from_hours(24);
 const SESSION_LIFETIME: Duration = Duration::from_mins(10);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,21 +39,31 @@ pub struct EnrollmentToken {
     pub has_activated: bool,
     /// Activations repeated with another password.
     pub mismatches: u32,
-    pub person: Person,
+    pub holder: Holder,
 }
 
-/// A new token, for the person's eyes only.
-#[derive(Debug)]
-pub struct Invitation {
-    pub login: String,
-    pub token: Token,
-    pub expires_at: Timestamp,
+/// Whom a token is for.
+#[derive(Debug, Clone)]
+pub enum Holder {
+    Person(Person),
+    Host(Host),
+}
+
+/// An open session of a person, for the steps that a host has no part in.
+#[derive(Debug, Clone)]
+pub struct PersonSession {
+    pub id: EnrollmentTokenId,
+    pub person: Person,
+    /// The person was activated in this session.
+    pub has_activated: bool,
+    /// Activations repeated with another password.
+    pub mismatches: u32,
 }
 
 /// An open session.
 #[derive(Debug)]
 pub struct Session {
-    pub person: Person,
+    pub holder: Holder,
     pub device_names: Vec<String>,
     pub ends_at: Timestamp,
 }
@@ -66,16 +80,8 @@ pub enum TokenError {
     Expired,
     #[error("session expired")]
     SessionOver,
-}
-
-#[derive(Debug, thiserror::Error)]
-pub enum InviteError {
-    #[error(transparent)]
-    Find(#[from] FindPersonError),
-    #[error("{login} is disabled")]
-    Disabled { login: String },
-    #[error(transparent)]
-    Store(#[from] StoreError),
+    #[error("this token is a host's")]
+    OfHost,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -88,26 +94,31 @@ pub enum StartError {
     Store(#[from] StoreError),
 }
 
+impl EnrollmentToken {
+    /// `None`: the token is a host's.
+    pub(crate) fn into_person_session(self) -> Option<PersonSession> {
+        let Self { id, has_activated, mismatches, holder, .. } = self;
+        match holder {
+            Holder::Person(person) => Some(PersonSession { id, person, has_activated, mismatches }),
+            Holder::Host(_) => None,
+        }
+    }
+}
+
+impl Holder {
+    fn is_disabled(&self) -> bool {
+        match self {
+            Self::Person(person) => person.is_disabled,
+            Self::Host(_) => false,
+        }
+    }
+}
+
 impl TokenError {
     /// Reads what a client showed.
     pub fn parse(shown: Option<String>) -> Result<Token, Self> {
         Token::parse(shown.ok_or(Self::Missing)?).map_err(|_| Self::Invalid)
     }
-}
-
-/// Makes a token for a person. Older ones that were not used yet end.
-pub async fn invite(tx: &mut Tx, login: &str, origin: &Origin) -> Result<Invitation, InviteError> {
-    let person = person::find(tx, login).await?;
-    if person.is_disabled {
-        return Err(InviteError::Disabled { login: person.login });
-    }
-    let token = Token::random();
-    let expires_at = tx.now().after(TOKEN_LIFETIME);
-    tx.end_unopened_enrollment_tokens(person.id).await?;
-    let digest = token.digest(tx.sealer());
-    tx.insert_enrollment_token(person.id, &digest, expires_at).await?;
-    tx.record(&Entry::done("person_invited", origin, &person.login)).await?;
-    Ok(Invitation { login: person.login, token, expires_at })
 }
 
 /// Whether anybody was ever given this token. A cheap look before anything that costs more.
@@ -126,15 +137,18 @@ pub async fn start(tx: &mut Tx, token: &Token, attempt: &mut Attempt) -> Result<
         None if now < found.expires_at => now.after(SESSION_LIFETIME),
         None => return Err(TokenError::Expired.into()),
     };
-    if found.person.is_disabled {
+    if found.holder.is_disabled() {
         return Err(StartError::Disabled);
     }
     if found.session_ends_at.is_none() {
         tx.open_enrollment_session(found.id, ends_at).await?;
     }
-    let device_names = tx.device_names(found.person.id).await?;
+    let device_names = match &found.holder {
+        Holder::Person(person) => tx.device_names(person.id).await?,
+        Holder::Host(host) => vec![host.name.clone()],
+    };
     tx.record(&attempt.done()).await?;
-    Ok(Session { person: found.person, device_names, ends_at })
+    Ok(Session { holder: found.holder, device_names, ends_at })
 }
 
 /// The open session that a token stands for.
@@ -149,12 +163,24 @@ where
     }
 }
 
+/// The open session of a person. A host's token is refused.
+pub(crate) async fn person_session<E>(tx: &mut Tx, token: &Token, attempt: &mut Attempt) -> Result<PersonSession, E>
+where
+    E: From<TokenError> + From<StoreError>,
+{
+    let found = session::<E>(tx, token, attempt).await?;
+    found.into_person_session().ok_or_else(|| TokenError::OfHost.into())
+}
+
 async fn find<E>(tx: &mut Tx, token: &Token, attempt: &mut Attempt) -> Result<EnrollmentToken, E>
 where
     E: From<TokenError> + From<StoreError>,
 {
     let digest = token.digest(tx.sealer());
     let found = tx.enrollment_token(&digest).await?.ok_or(TokenError::Invalid)?;
-    attempt.is_by(&found.person.login);
+    match &found.holder {
+        Holder::Person(person) => attempt.is_by(&person.login),
+        Holder::Host(host) => attempt.is_by(&host.label()),
+    }
     Ok(found)
 }

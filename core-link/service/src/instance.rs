@@ -1,6 +1,6 @@
 //! This installation, as clients know it.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use uuid::Uuid;
 
@@ -42,6 +42,11 @@ pub struct Instance {
     pub public_url: String,
     pub admin: Option<AdminContact>,
     pub vpn_setup_optional: bool,
+    pub mfa_required: bool,
+    /// Markdown, at the end of enrollment.
+    pub final_text: String,
+    /// How long a passed login opens a location to a device.
+    pub authorisation_lifetime: Duration,
 }
 
 /// Makes on the first start what lasts for ever, and finds it on all others. Two Cores that start at once agree,

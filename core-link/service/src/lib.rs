@@ -12,6 +12,7 @@ pub mod edges;
 pub mod enrollment;
 pub mod instance;
 pub mod location;
+pub mod mfa;
 pub mod password;
 pub mod person;
 pub mod polling;

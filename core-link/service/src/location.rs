@@ -1,31 +1,34 @@
 //! Locations: WireGuard networks that people's devices join.
 
+mod change;
+mod checked;
+mod peers;
 mod range;
 mod wg_quick;
 
 use std::net::IpAddr;
 
+pub use change::{ChangeForm, ChangeLocationError, LocationChange, Removed, change, remove};
+use checked::{LIST_MAX, NAME_MAX};
 use ipnet::IpNet;
+pub use peers::{Authorisation, Peer, Peers, peers};
 pub(crate) use range::address_at;
 pub use range::{AddressRange, InvalidRange};
 pub use wg_quick::wg_quick;
 
 use crate::{
     activity::{Entry, Origin},
-    device::PublicKey,
     store::{StoreError, Tx},
 };
-
-const NAME_MAX: usize = 64;
-/// RFC 1035 names have at most 253 characters; brackets and a port come on top.
-const ENDPOINT_MAX: usize = 262;
-/// Lists that a person typed; more is a mistake.
-const LIST_MAX: usize = 64;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LocationId(pub(crate) i64);
 
 impl LocationId {
+    pub fn new(id: i64) -> Self {
+        Self(id)
+    }
+
     pub fn as_i64(self) -> i64 {
         self.0
     }
@@ -106,6 +109,14 @@ pub enum InvalidLocation {
 }
 
 #[derive(Debug, thiserror::Error)]
+pub enum FindLocationError {
+    #[error("there is no location with the name {name}")]
+    Unknown { name: String },
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+#[derive(Debug, thiserror::Error)]
 pub enum AddLocationError {
     #[error("there is a location with this name already")]
     Taken,
@@ -129,33 +140,36 @@ impl MfaMode {
     }
 }
 
+impl Location {
+    /// A device is let in only with a login that still holds.
+    pub fn needs_login(&self) -> bool {
+        match self.mfa_mode {
+            MfaMode::Disabled => false,
+            MfaMode::Internal | MfaMode::External => true,
+        }
+    }
+}
+
 impl TryFrom<LocationForm> for NewLocation {
     type Error = InvalidLocation;
 
     fn try_from(form: LocationForm) -> Result<Self, InvalidLocation> {
-        let name = form.name.trim();
-        if name.is_empty() || name.chars().count() > NAME_MAX || name.chars().any(char::is_control) {
-            return Err(InvalidLocation::Name);
-        }
-        if !is_endpoint(&form.endpoint) {
-            return Err(InvalidLocation::Endpoint);
-        }
-        if [form.addresses.len(), form.allowed_ips.len(), form.dns.len()].into_iter().any(|count| count > LIST_MAX) {
-            return Err(InvalidLocation::TooMany);
-        }
-        let public_key = PublicKey::parse(&form.public_key).map_err(|_| InvalidLocation::PublicKey)?;
+        let name = checked::name(&form.name)?;
+        checked::endpoint(&form.endpoint)?;
+        checked::length(&form.addresses)?;
+        checked::length(&form.allowed_ips)?;
+        checked::length(&form.dns)?;
+        let public_key = checked::public_key(&form.public_key)?;
         let ranges = parse_ranges(&form.addresses)?;
         // Nothing said: what is reached through the tunnel is the location's own network.
         let routed = if form.allowed_ips.is_empty() { &form.addresses } else { &form.allowed_ips };
-        let allowed_ips = comma_separated(routed.iter().map(IpNet::trunc));
-        let dns = (!form.dns.is_empty()).then(|| comma_separated(&form.dns));
         let location = Location {
             id: LocationId(0),
-            name: name.to_owned(),
+            name,
             endpoint: form.endpoint,
             public_key: public_key.as_str().to_owned(),
-            allowed_ips,
-            dns,
+            allowed_ips: checked::routed(routed),
+            dns: checked::dns(&form.dns),
             mfa_mode: form.mfa_mode,
             keepalive_seconds: form.keepalive_seconds,
         };
@@ -182,6 +196,11 @@ pub async fn list(tx: &mut Tx) -> Result<Vec<LocationSummary>, StoreError> {
     tx.locations().await
 }
 
+pub(crate) async fn find(tx: &mut Tx, name: &str) -> Result<Location, FindLocationError> {
+    let found = tx.location_by_name(name).await?;
+    found.ok_or_else(|| FindLocationError::Unknown { name: name.to_owned() })
+}
+
 pub(crate) fn comma_separated<T: ToString>(values: impl IntoIterator<Item = T>) -> String {
     values.into_iter().map(|value| value.to_string()).collect::<Vec<_>>().join(",")
 }
@@ -198,16 +217,4 @@ fn parse_ranges(networks: &[IpNet]) -> Result<Vec<AddressRange>, InvalidLocation
         }
     }
     Ok(networks.iter().map(|&network| AddressRange::parse(network)).collect::<Result<_, _>>()?)
-}
-
-/// Ends up as a line of its own in a configuration file, so nothing may break out of that line.
-fn is_endpoint(text: &str) -> bool {
-    let Some((host, port)) = text.rsplit_once(':') else { return false };
-    let is_port = port.parse::<u16>().is_ok_and(|port| port > 0) && port.bytes().all(|byte| byte.is_ascii_digit());
-    let is_v6 = host
-        .strip_prefix('[')
-        .and_then(|host| host.strip_suffix(']'))
-        .is_some_and(|host| host.parse::<std::net::Ipv6Addr>().is_ok());
-    let is_name = !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-".contains(&byte));
-    text.len() <= ENDPOINT_MAX && is_port && (is_v6 || is_name)
 }

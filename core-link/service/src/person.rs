@@ -1,5 +1,9 @@
 //! People: who may enroll.
 
+mod access;
+
+pub use access::{delete, disable, reset_mfa, unlock};
+
 use crate::{
     activity::{Entry, Origin},
     store::{StoreError, Tx},
@@ -40,6 +44,9 @@ pub struct Person {
 #[derive(Debug, Clone)]
 pub struct PersonSummary {
     pub person: Person,
+    pub has_factor: bool,
+    /// Somewhere too many codes were wrong, so that from there only an administrator or a recovery code helps.
+    pub is_locked: bool,
     pub devices: u32,
 }
 
@@ -125,15 +132,6 @@ pub async fn add(tx: &mut Tx, new: &NewPerson, origin: &Origin) -> Result<Person
 
 pub async fn list(tx: &mut Tx) -> Result<Vec<PersonSummary>, StoreError> {
     tx.people().await
-}
-
-/// Shuts a person out: nothing of theirs is served from the next request on. Their devices stay known.
-pub async fn disable(tx: &mut Tx, login: &str, origin: &Origin) -> Result<Person, FindPersonError> {
-    let person = find(tx, login).await?;
-    tx.disable_person(person.id).await?;
-    tx.end_unopened_enrollment_tokens(person.id).await?;
-    tx.record(&Entry::done("person_disabled", origin, &person.login)).await?;
-    Ok(Person { is_disabled: true, ..person })
 }
 
 pub(crate) async fn find(tx: &mut Tx, login: &str) -> Result<Person, FindPersonError> {

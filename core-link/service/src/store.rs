@@ -83,6 +83,12 @@ impl Store {
         self.database.submit(move |tx| Box::pin(operation::run(tx, operation, job))).await?
     }
 
+    /// Whether the reply of this operation is stored, so that a repeat gets it whatever has changed since.
+    pub async fn remembers(&self, operation: &Operation) -> Result<bool, StoreError> {
+        let mut tx = self.database.reader().await?;
+        operation::is_remembered(&mut tx, operation).await
+    }
+
     pub fn now(&self) -> Timestamp {
         self.database.now()
     }

@@ -1,15 +1,23 @@
 //! Log lines on stderr, and numbers for Prometheus on loopback.
 //!
-//! At the default level nothing is written for a request that succeeds. Dependencies are capped at warnings: some
-//! of them print payloads below that.
+//! At the default level nothing is written for a request that succeeds, but what came of an authentication always is.
+//! Dependencies are capped at errors: TLS and HTTP/2 write a warning for whatever a peer sends, as often as it comes, and
+//! some print payloads below that.
 
 mod metrics_listener;
+mod one_line;
 
 use std::io;
 
-use tracing_subscriber::{EnvFilter, fmt::format::FmtSpan};
+use tracing::Dispatch;
+use tracing_subscriber::{
+    EnvFilter,
+    fmt::{MakeWriter, format::FmtSpan},
+    prelude::*,
+};
 
 pub use metrics_listener::{MetricsListener, Recorder};
+use one_line::OneLine;
 
 /// How much is logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,15 +53,25 @@ impl LogLevel {
 
 /// Starts logging for the whole process; a second call changes nothing.
 pub fn start_logging(level: LogLevel, format: LogFormat) {
-    let level = level.name();
-    let filter = EnvFilter::new(format!("warn,postern_core={level},postern_core_link={level}"));
-    let builder =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_span_events(FmtSpan::NONE);
-    let started = match format {
-        LogFormat::Text => builder.with_ansi(false).try_init(),
-        LogFormat::Json => builder.json().try_init(),
-    };
-    if started.is_err() {
+    if log(level, format, io::stderr).try_init().is_err() {
         tracing::debug!("logging has already started");
+    }
+}
+
+/// Core's log, one line an event, wherever it goes.
+pub fn log<W>(level: LogLevel, format: LogFormat, writer: W) -> Dispatch
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    let level = level.name();
+    let filter = EnvFilter::new(format!("error,postern_core={level},postern_core_link={level}"));
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(OneLine(writer))
+        .with_span_events(FmtSpan::NONE)
+        .with_ansi(false);
+    match format {
+        LogFormat::Text => Dispatch::new(builder.finish()),
+        LogFormat::Json => Dispatch::new(builder.json().finish()),
     }
 }

@@ -1,6 +1,8 @@
 //! Answers for people: tables, and sentences that say what to do next.
 
-use crate::control::{ActivityRow, Answer, DeviceRow, EdgeRow, Enrollment, LocationRow, UserRow};
+use crate::control::{
+    ActivityRow, Answer, DeviceRow, EdgeRow, Enrollment, HostInvited, LocationRemoved, LocationRow, PeerRow, UserRow,
+};
 
 /// Between two columns.
 const GAP: &str = "  ";
@@ -14,8 +16,21 @@ pub(super) fn text(answer: &Answer) -> String {
         Answer::Users(rows) => users(rows),
         Answer::Enrollment(enrollment) => token(enrollment),
         Answer::UserDisabled { login } => format!("{login} is disabled.\n"),
+        Answer::UserUnlocked { login } => format!("{login} may try codes again.\n"),
+        Answer::MfaReset { login } => format!(
+            "{login} has no second factor any more. For a token to set up a new one: postern-core user enroll {login}\n"
+        ),
+        Answer::UserDeleted { login, devices } => {
+            format!("{login} was deleted, with {}.\n", counted(*devices, "device"))
+        }
         Answer::LocationAdded { name, .. } => format!("Location {name} was added.\n"),
         Answer::Locations(rows) => locations(rows),
+        Answer::LocationChanged { name, .. } => {
+            format!("Location {name} was changed. Clients learn it at their next poll.\n")
+        }
+        Answer::LocationRemoved(removed) => location_removed(removed),
+        Answer::Peers(rows) => peers(rows),
+        Answer::PeersConfig(config) => config.config.clone(),
         Answer::EdgeAdded { name, address, .. } => {
             format!("Edge {name} at {address} was adopted. See its tunnel with: postern-core edge list\n")
         }
@@ -27,8 +42,17 @@ pub(super) fn text(answer: &Answer) -> String {
             Some(note) => format!("Edge {} was removed. {note}\n", edge.name),
             None => format!("Edge {} was removed, and gave up its identity.\n", edge.name),
         },
+        Answer::HostInvited(host) => host_token(host),
+        Answer::HostAdded { name, location, config, .. } => host_config(name, location, config),
         Answer::Devices(rows) => devices(rows),
         Answer::DeviceRemoved { id } => format!("Device {id} was removed.\n"),
+        Answer::PersonTokensRevoked { login, revoked } => format!(
+            "{} of {login} ended. For a new one: postern-core user enroll {login}\n",
+            counted(*revoked, "enrollment token")
+        ),
+        Answer::DeviceTokensRevoked { device, revoked } => {
+            format!("{} of device {device} ended.\n", counted(*revoked, "token"))
+        }
         Answer::Activity(rows) => activity(rows),
     }
 }
@@ -40,6 +64,33 @@ fn token(enrollment: &Enrollment) -> String {
     )
 }
 
+fn location_removed(LocationRemoved { name, devices, hosts, .. }: &LocationRemoved) -> String {
+    let lost = format!("Location {name} was removed. {} lost an address there", counted(*devices, "device"));
+    match hosts {
+        0 => format!("{lost}.\n"),
+        hosts => format!("{lost}; {} of that location went with it.\n", counted(*hosts, "host")),
+    }
+}
+
+fn counted(count: impl Into<u64>, what: &str) -> String {
+    let count = count.into();
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
+}
+
+fn host_token(host: &HostInvited) -> String {
+    let HostInvited { name, location, token, expires_at, url, .. } = host;
+    let (name, location) = (printable(name), printable(location));
+    format!(
+        "Host {name} has an address in location {location}. The token is not shown again, and is valid until \
+         {expires_at}.\n\n  URL    {url}\n  Token  {token}\n\nOn the host: dg enroll -u {url} -t {token}\n"
+    )
+}
+
+fn host_config(name: &str, location: &str, config: &str) -> String {
+    let (name, location) = (printable(name), printable(location));
+    format!("Host {name} was added to location {location}. Its configuration for wg-quick:\n\n{config}\n")
+}
+
 fn users(rows: &[UserRow]) -> String {
     let cells = rows.iter().map(|row| {
         let name = format!("{} {}", row.first_name, row.last_name);
@@ -48,16 +99,22 @@ fn users(rows: &[UserRow]) -> String {
             (false, true) => "enrolled",
             (false, false) => "new",
         };
+        let mfa = match (row.locked, row.mfa) {
+            (true, _) => "locked",
+            (false, true) => "yes",
+            (false, false) => "-",
+        };
         [
             row.id.to_string(),
             row.login.clone(),
             name.trim().into(),
             row.email.clone(),
             state.into(),
+            mfa.into(),
             row.devices.to_string(),
         ]
     });
-    table(["ID", "LOGIN", "NAME", "MAIL", "STATE", "DEVICES"], cells)
+    table(["ID", "LOGIN", "NAME", "MAIL", "STATE", "MFA", "DEVICES"], cells)
 }
 
 fn locations(rows: &[LocationRow]) -> String {
@@ -66,6 +123,16 @@ fn locations(rows: &[LocationRow]) -> String {
         [row.id.to_string(), row.name.clone(), row.endpoint.clone(), addresses, mfa, row.devices.to_string()]
     });
     table(["ID", "NAME", "ENDPOINT", "ADDRESSES", "MFA", "DEVICES"], cells)
+}
+
+fn peers(rows: &[PeerRow]) -> String {
+    let cells = rows.iter().map(|row| {
+        let user = row.user.clone().unwrap_or_else(|| "-".into());
+        let until = row.authorised_until.clone().unwrap_or_else(|| "-".into());
+        let addresses = row.addresses.join(",");
+        [row.device.to_string(), row.name.clone(), user, row.public_key.clone(), addresses, until]
+    });
+    table(["DEVICE", "NAME", "USER", "PUBLIC KEY", "ADDRESSES", "AUTHORISED UNTIL"], cells)
 }
 
 fn edges(rows: &[EdgeRow]) -> String {
@@ -89,8 +156,8 @@ fn edges(rows: &[EdgeRow]) -> String {
 fn devices(rows: &[DeviceRow]) -> String {
     let cells = rows.iter().map(|row| {
         let addresses = row.addresses.join(",");
-        let (key, made) = (row.public_key.clone(), row.created_at.clone());
-        [row.id.to_string(), row.name.clone(), row.user.clone(), key, addresses, made]
+        let [user, key] = [&row.user, &row.public_key].map(|cell| cell.clone().unwrap_or_else(|| "-".into()));
+        [row.id.to_string(), row.name.clone(), user, key, addresses, row.created_at.clone()]
     });
     table(["ID", "NAME", "USER", "PUBLIC KEY", "ADDRESSES", "CREATED"], cells)
 }

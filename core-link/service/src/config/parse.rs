@@ -18,6 +18,13 @@ const SOCKET_PATH_MAX: usize = 107;
 /// Nobody waits longer for a program to stop.
 const DURATION_MAX: Duration = Duration::from_hours(1);
 
+/// NIST SP 800-63B wants a second factor again within a day.
+const AUTHORISATION_MAX: Duration = Duration::from_hours(24);
+const AUTHORISATION_MIN: Duration = Duration::from_mins(1);
+
+/// Clients get it with each enrollment; a few screens of text fit.
+const TEXT_MAX: usize = 8192;
+
 pub(super) fn path(text: &str) -> Result<PathBuf, &'static str> {
     if text.is_empty() { Err("a file") } else { Ok(PathBuf::from(text)) }
 }
@@ -90,6 +97,16 @@ pub(super) fn duration(text: &str) -> Result<Duration, &'static str> {
     humantime::parse_duration(text).ok().filter(|duration| *duration <= DURATION_MAX).ok_or(expected)
 }
 
+pub(super) fn authorisation_lifetime(text: &str) -> Result<Duration, &'static str> {
+    let allowed = AUTHORISATION_MIN..=AUTHORISATION_MAX;
+    humantime::parse_duration(text).ok().filter(|time| allowed.contains(time)).ok_or("a duration from 1m to 24h")
+}
+
+pub(super) fn text(text: &str) -> Result<String, &'static str> {
+    let is_text = text.len() <= TEXT_MAX && !text.chars().any(|c| c.is_control() && c != '\n' && c != '\t');
+    if is_text { Ok(text.to_owned()) } else { Err("a text of at most 8192 bytes without control characters") }
+}
+
 pub(super) fn boolean(text: &str) -> Result<bool, &'static str> {
     text.parse().map_err(|_| "true or false")
 }
@@ -139,6 +156,21 @@ mod tests {
         for text in ["", "5", "-1s", "61m", "300000000000years"] {
             assert!(duration(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn an_authorisation_lasts_for_a_day_at_most() {
+        assert_eq!(authorisation_lifetime("24h"), Ok(Duration::from_hours(24)));
+        for text in ["", "0s", "59s", "24h1s", "forever"] {
+            assert!(authorisation_lifetime(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_text_may_have_lines_and_an_end() {
+        assert_eq!(text("Welcome.\n\nBye.").unwrap(), "Welcome.\n\nBye.");
+        assert!(text("bell\u{7}").is_err());
+        assert!(text(&"x".repeat(TEXT_MAX + 1)).is_err());
     }
 
     #[test]

@@ -91,6 +91,27 @@ pub const SETTINGS: &[Setting] = &[
         help: "Whether a person may enroll without a device",
     },
     Setting {
+        key: "mfa_required",
+        flag: "mfa-required",
+        value: "BOOL",
+        default: "false",
+        help: "Whether a person must set up a second factor to finish enrollment",
+    },
+    Setting {
+        key: "final_text",
+        flag: "final-text",
+        value: "TEXT",
+        default: "You are enrolled. Connect from the app whenever you need the network.",
+        help: "What clients show at the end of enrollment; Markdown",
+    },
+    Setting {
+        key: "authorisation_lifetime",
+        flag: "authorisation-lifetime",
+        value: "TIME",
+        default: "12h",
+        help: "How long a passed second factor opens a location to a device; at most 24h",
+    },
+    Setting {
         key: "log_level",
         flag: "log-level",
         value: "LEVEL",

@@ -12,14 +12,25 @@ pub enum Answer {
     Users(Vec<UserRow>),
     Enrollment(Enrollment),
     UserDisabled { login: String },
+    UserUnlocked { login: String },
+    MfaReset { login: String },
+    UserDeleted { login: String, devices: u32 },
     LocationAdded { id: i64, name: String },
     Locations(Vec<LocationRow>),
+    LocationChanged { id: i64, name: String },
+    LocationRemoved(LocationRemoved),
+    Peers(Vec<PeerRow>),
+    PeersConfig(PeersConfig),
     EdgeAdded { id: i64, name: String, address: String },
     Edges(Vec<EdgeRow>),
     EdgeChanged(EdgeChanged),
     EdgeRemoved(EdgeRemoved),
+    HostInvited(HostInvited),
+    HostAdded { id: i64, name: String, location: String, url: String, config: String },
     Devices(Vec<DeviceRow>),
     DeviceRemoved { id: i64 },
+    PersonTokensRevoked { login: String, revoked: u64 },
+    DeviceTokensRevoked { device: i64, revoked: u64 },
     Activity(Vec<ActivityRow>),
 }
 
@@ -32,6 +43,10 @@ pub struct UserRow {
     pub last_name: String,
     pub enrolled: bool,
     pub disabled: bool,
+    /// Has confirmed a second factor.
+    pub mfa: bool,
+    /// Needs `user unlock`.
+    pub locked: bool,
     pub devices: u32,
 }
 
@@ -57,6 +72,34 @@ pub struct LocationRow {
     pub mfa: String,
     pub keepalive: u16,
     pub devices: u32,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub struct LocationRemoved {
+    pub id: i64,
+    pub name: String,
+    /// Lost their address there, removed hosts included.
+    pub devices: u32,
+    /// Were in this location only, and are removed.
+    pub hosts: u32,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub struct PeerRow {
+    pub device: i64,
+    pub name: String,
+    /// `None`: a host.
+    pub user: Option<String>,
+    pub public_key: String,
+    pub addresses: Vec<String>,
+    /// RFC 3339; `None` where no login is needed.
+    pub authorised_until: Option<String>,
+}
+
+/// What `wg syncconf` reads. Holds preshared keys.
+#[derive(Serialize, Deserialize)]
+pub struct PeersConfig {
+    pub config: String,
 }
 
 /// How an Edge looks from here.
@@ -103,12 +146,26 @@ pub struct EdgeRemoved {
     pub note: Option<String>,
 }
 
+/// A host, and the token that it enrolls with.
+#[derive(Serialize, Deserialize)]
+pub struct HostInvited {
+    pub id: i64,
+    pub name: String,
+    pub location: String,
+    pub token: String,
+    /// RFC 3339.
+    pub expires_at: String,
+    pub url: String,
+}
+
 #[derive(Debug, Serialize, Deserialize)]
 pub struct DeviceRow {
     pub id: i64,
     pub name: String,
-    pub user: String,
-    pub public_key: String,
+    /// `None`: a host.
+    pub user: Option<String>,
+    /// `None`: a host that has not enrolled yet.
+    pub public_key: Option<String>,
     pub addresses: Vec<String>,
     pub created_at: String,
 }
@@ -132,14 +189,29 @@ impl Answer {
             Self::Users(rows) => json!(rows),
             Self::Enrollment(enrollment) => json!(enrollment),
             Self::UserDisabled { login } => json!({ "login": login, "disabled": true }),
-            Self::LocationAdded { id, name } => json!({ "id": id, "name": name }),
+            Self::UserUnlocked { login } => json!({ "login": login, "unlocked": true }),
+            Self::MfaReset { login } => json!({ "login": login, "mfa_reset": true }),
+            Self::UserDeleted { login, devices } => json!({ "login": login, "deleted": true, "devices": devices }),
+            Self::LocationAdded { id, name } | Self::LocationChanged { id, name } => json!({ "id": id, "name": name }),
             Self::Locations(rows) => json!(rows),
+            Self::LocationRemoved(LocationRemoved { id, name, devices, hosts }) => {
+                json!({ "id": id, "name": name, "removed": true, "devices": devices, "hosts": hosts })
+            }
+            Self::Peers(rows) => json!(rows),
+            Self::PeersConfig(config) => json!(config),
             Self::EdgeAdded { id, name, address } => json!({ "id": id, "name": name, "address": address }),
             Self::Edges(rows) => json!(rows),
             Self::EdgeChanged(changed) => json!(changed),
             Self::EdgeRemoved(removed) => json!(removed),
+            Self::HostInvited(host) => json!(host),
+            Self::HostAdded { id, name, location, url, config } => json!({
+                "id": id, "name": name, "location": location, "token": null, "expires_at": null, "url": url,
+                "config": config,
+            }),
             Self::Devices(rows) => json!(rows),
             Self::DeviceRemoved { id } => json!({ "id": id, "removed": true }),
+            Self::PersonTokensRevoked { login, revoked } => json!({ "login": login, "revoked": revoked }),
+            Self::DeviceTokensRevoked { device, revoked } => json!({ "device": device, "revoked": revoked }),
             Self::Activity(rows) => json!(rows),
         }
     }
@@ -156,8 +228,20 @@ impl EdgeState {
     }
 }
 
+impl fmt::Debug for PeersConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PeersConfig(***)")
+    }
+}
+
 impl fmt::Debug for Enrollment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Enrollment").field("login", &self.login).field("token", &"***").finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for HostInvited {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HostInvited").field("name", &self.name).field("token", &"***").finish_non_exhaustive()
     }
 }

@@ -1,8 +1,10 @@
 //! Does what an administrator asked for. The same code runs in a running Core and in a command without one.
 
+mod devices;
 mod edges;
 mod network;
 mod people;
+mod tokens;
 
 use postern_core_link::AdoptError;
 
@@ -10,10 +12,10 @@ use super::{Answer, Command};
 use crate::{
     activity::{self, Origin},
     config::Config,
-    device::RemoveDeviceError,
+    device::{AddHostError, FindDeviceError, InvalidDevice},
     edges::{EdgeError, Edges, Reach},
     enrollment::InviteError,
-    location::{AddLocationError, InvalidLocation},
+    location::{AddLocationError, ChangeLocationError, FindLocationError, InvalidLocation},
     person::{AddPersonError, FindPersonError, InvalidPerson},
     serve::{Installation, InstallationError},
     store::{Store, StoreError},
@@ -43,7 +45,17 @@ pub enum CommandError {
     #[error(transparent)]
     AddLocation(#[from] AddLocationError),
     #[error(transparent)]
-    RemoveDevice(#[from] RemoveDeviceError),
+    ChangeLocation(#[from] ChangeLocationError),
+    #[error(transparent)]
+    FindLocation(#[from] FindLocationError),
+    #[error(transparent)]
+    InvalidDevice(#[from] InvalidDevice),
+    #[error(transparent)]
+    AddHost(#[from] AddHostError),
+    #[error(transparent)]
+    FindDevice(#[from] FindDeviceError),
+    #[error("name a person or a device, and not both")]
+    NeitherOrBoth,
     #[error(transparent)]
     Edge(#[from] EdgeError),
     #[error(transparent)]
@@ -83,6 +95,7 @@ impl Commands {
             Command::Location(command) => self.location(origin, command).await,
             Command::Edge(command) => self.edge(origin, command).await,
             Command::Device(command) => self.device(origin, command).await,
+            Command::Token(command) => self.token(origin, command).await,
             Command::Activity { limit } => self.activity(limit).await,
         }
     }

@@ -11,6 +11,7 @@ use postern_proto::{
 use super::reject;
 use crate::{
     activity::{Attempt, Origin},
+    mfa::Network,
     store::Operation,
 };
 
@@ -45,6 +46,16 @@ impl Caller {
         let info = self.device_info.as_ref().ok_or_else(reject::missing_device_info)?;
         let ip: IpAddr = info.ip_address.parse().map_err(|_| reject::invalid_ip(&info.ip_address))?;
         Ok(Attempt::new(self.kind, Origin::edge(self.edge.0, Some(ip))))
+    }
+
+    /// As far as the Edge told it.
+    pub(super) fn network(&self) -> Option<Network> {
+        let info = self.device_info.as_ref()?;
+        info.ip_address.parse().ok().map(Network::of)
+    }
+
+    pub(super) fn operation(&self) -> Option<&Operation> {
+        self.operation.as_ref()
     }
 
     pub(super) fn into_operation(self) -> Option<Operation> {

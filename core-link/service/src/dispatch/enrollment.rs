@@ -19,7 +19,7 @@ use super::{
 use crate::{
     activity::Attempt,
     device::{self, DeviceName, PublicKey},
-    enrollment::{self, Activation, TokenError},
+    enrollment::{self, Activation, RequiredSteps, TokenError},
     password::Password,
     person::parse_phone,
     token::Token,
@@ -43,13 +43,13 @@ impl Dispatcher {
     pub(super) async fn new_device(&self, caller: Caller, body: NewDevice) -> Reply {
         let mut attempt = caller.attempt()?;
         let token = self.known_token(body.token, &attempt).await?;
-        let name = DeviceName::parse(&body.name);
+        let name = DeviceName::parse_optional(&body.name);
         let key = PublicKey::parse(&body.pubkey).map_err(|error| error.rejection())?;
         let name = name.map_err(|error| error.rejection())?;
         let instance = Arc::clone(&self.instance);
         let outcome = self.store.operate(caller.into_operation(), move |tx| {
             Box::pin(async move {
-                let added = device::add(tx, &token, &name, &key, &mut attempt).await;
+                let added = device::add(tx, &token, name.as_ref(), &key, &mut attempt).await;
                 let result = added.map(|handover| Payload::DeviceConfig(wire::handover(&instance, handover)));
                 settle(tx, result, &attempt).await
             })
@@ -79,6 +79,7 @@ impl Dispatcher {
             password: Password::new(body.password),
             phone: parse_phone(body.phone_number.as_deref().unwrap_or_default()),
             context: vec![self.instance.name.clone()],
+            required: RequiredSteps { factor: self.instance.mfa_required, device: !self.instance.vpn_setup_optional },
         };
         let prepared = activation.prepare(&self.store, &self.passwords).await.map_err(|error| error.rejection())?;
         let outcome = self.store.operate(caller.into_operation(), move |tx| {
@@ -91,7 +92,7 @@ impl Dispatcher {
     }
 
     /// Strangers are sent away here, for the price of one read: they never reach the writer's queue or Argon2.
-    async fn known_token(&self, shown: Option<String>, attempt: &Attempt) -> Result<Token, Rejection> {
+    pub(super) async fn known_token(&self, shown: Option<String>, attempt: &Attempt) -> Result<Token, Rejection> {
         let error = match TokenError::parse(shown) {
             Err(error) => error,
             Ok(token) => match enrollment::is_known(&self.store, &token).await {

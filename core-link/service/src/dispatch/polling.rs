@@ -8,6 +8,7 @@ use postern_proto::{
 
 use super::{Dispatcher, caller::Caller, reject::Refusal as _, wire};
 use crate::{
+    device::DeviceSetup,
     polling::{self, PollError},
     token::Token,
 };
@@ -20,6 +21,7 @@ impl Dispatcher {
         };
         match polled {
             Ok(setup) => {
+                self.note_poll(&setup, &caller);
                 let device_config = Some(wire::device_config(&self.instance, setup, None));
                 Ok(Payload::InstanceInfo(InstanceInfoResponse { device_config }))
             }
@@ -27,6 +29,13 @@ impl Dispatcher {
                 Err(self.refuse_stranger(&error, &caller.anonymous_attempt()).await)
             }
             Err(PollError::Store(error)) => Err(error.rejection()),
+        }
+    }
+
+    /// Only in memory. Where a device of a person polls, its person is no stranger.
+    fn note_poll(&self, setup: &DeviceSetup, caller: &Caller) {
+        if let (Some(person), Some(network)) = (setup.device.person_id, caller.network()) {
+            self.recent_polls.note(person, network, self.store.now());
         }
     }
 }

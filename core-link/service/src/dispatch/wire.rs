@@ -3,23 +3,25 @@
 use postern_proto::client_types as client;
 
 use crate::{
-    device::{Device, DeviceSetup, Handover, Place},
-    enrollment::Session,
+    device::{Device, DeviceSetup, Handover, Host, Place},
+    enrollment::{Holder, Session},
     instance::Instance,
     location::{MfaMode, wg_quick},
+    person::{Person, PersonId},
 };
 
-/// Shown at the end of enrollment; Markdown.
-const FINAL_PAGE: &str = "You are enrolled. Connect from the app whenever you need the network.";
-
 pub(super) fn session(instance: &Instance, session: Session) -> client::EnrollmentStartResponse {
-    let Session { person, device_names, ends_at } = session;
+    let Session { holder, device_names, ends_at } = session;
+    let user = match holder {
+        Holder::Person(person) => user(person, device_names),
+        Holder::Host(host) => host_as_user(host, device_names),
+    };
     let settings = client::EnrollmentSettings {
         vpn_setup_optional: instance.vpn_setup_optional,
         only_client_activation: false,
         admin_device_management: false,
         smtp_configured: false,
-        mfa_required: false,
+        mfa_required: instance.mfa_required,
     };
     client::EnrollmentStartResponse {
         admin: instance.admin.as_ref().map(|admin| client::AdminInfo {
@@ -27,21 +29,36 @@ pub(super) fn session(instance: &Instance, session: Session) -> client::Enrollme
             phone_number: admin.phone.clone(),
             email: admin.email.clone(),
         }),
-        instance: Some(instance_info(instance, &person.login)),
-        user: Some(client::InitialUserInfo {
-            first_name: person.first_name,
-            last_name: person.last_name,
-            login: person.login,
-            email: person.email,
-            phone_number: person.phone,
-            is_active: !person.is_disabled,
-            device_names,
-            enrolled: person.is_enrolled,
-            is_admin: person.is_admin,
-        }),
+        instance: Some(instance_info(instance, &user.login)),
+        user: Some(user),
         deadline_timestamp: ends_at.as_unix(),
-        final_page_content: FINAL_PAGE.to_owned(),
+        final_page_content: instance.final_text.clone(),
         settings: Some(settings),
+    }
+}
+
+fn user(person: Person, device_names: Vec<String>) -> client::InitialUserInfo {
+    client::InitialUserInfo {
+        first_name: person.first_name,
+        last_name: person.last_name,
+        login: person.login,
+        email: person.email,
+        phone_number: person.phone,
+        is_active: !person.is_disabled,
+        device_names,
+        enrolled: person.is_enrolled,
+        is_admin: person.is_admin,
+    }
+}
+
+/// Nobody to activate: what is left for a host to do is what an enrolled person does.
+fn host_as_user(host: Host, device_names: Vec<String>) -> client::InitialUserInfo {
+    client::InitialUserInfo {
+        login: host.name,
+        is_active: true,
+        device_names,
+        enrolled: true,
+        ..client::InitialUserInfo::default()
     }
 }
 
@@ -55,11 +72,11 @@ pub(super) fn device_config(
     setup: DeviceSetup,
     polling_token: Option<String>,
 ) -> client::DeviceConfigResponse {
-    let DeviceSetup { device, login, owner_is_disabled: _, places } = setup;
+    let DeviceSetup { device, username, owner_is_disabled: _, places } = setup;
     client::DeviceConfigResponse {
         device: Some(wire_device(device)),
         configs: places.into_iter().map(config).collect(),
-        instance: Some(instance_info(instance, &login)),
+        instance: Some(instance_info(instance, &username)),
         token: polling_token,
     }
 }
@@ -70,7 +87,8 @@ fn wire_device(device: Device) -> client::Device {
         id: id.as_i64(),
         name,
         pubkey: public_key,
-        user_id: person_id.as_i64(),
+        // A host is nobody's.
+        user_id: person_id.map_or(0, PersonId::as_i64),
         created_at: created_at.as_unix(),
     }
 }
@@ -99,13 +117,13 @@ fn config(place: Place) -> client::DeviceConfig {
     }
 }
 
-fn instance_info(instance: &Instance, login: &str) -> client::InstanceInfo {
+fn instance_info(instance: &Instance, username: &str) -> client::InstanceInfo {
     client::InstanceInfo {
         id: instance.id.to_string(),
         name: instance.name.clone(),
         url: instance.public_url.clone(),
         proxy_url: instance.public_url.clone(),
-        username: login.to_owned(),
+        username: username.to_owned(),
         // Clients switch off what they know as enterprise features, such as the traffic policy, without it.
         enterprise_enabled: true,
         disable_all_traffic: false,

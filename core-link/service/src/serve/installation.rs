@@ -62,6 +62,9 @@ impl Installation {
             public_url: config.public_url.clone(),
             admin: Some(config.admin_contact.clone()),
             vpn_setup_optional: config.vpn_setup_optional,
+            mfa_required: config.mfa_required,
+            final_text: config.final_text.clone(),
+            authorisation_lifetime: config.authorisation_lifetime,
         };
         Ok(Self { store, instance, authority: Arc::new(authority) })
     }

@@ -56,6 +56,11 @@ where
     }
 }
 
+pub(super) async fn is_remembered(tx: &mut Tx, operation: &Operation) -> Result<bool, StoreError> {
+    let claim = Claim::of(tx, operation);
+    Ok(tx.operation_reply(&claim.digest).await?.is_some())
+}
+
 async fn attempt<R, F>(tx: &mut Tx, claim: Option<Claim>, job: F) -> Result<(R, Effects), StoreError>
 where
     F: for<'a> FnOnce(&'a mut Tx) -> BoxFuture<'a, Outcome<R>> + Send,

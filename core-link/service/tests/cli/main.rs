@@ -4,6 +4,9 @@
 
 mod core;
 mod edges;
+mod hosts;
+mod locations;
+mod people;
 
 use std::{
     io::{Read, Write},
@@ -25,7 +28,7 @@ fn a_person_can_be_added_listed_invited_and_disabled() {
         listed,
         json!([{
             "id": 1, "login": "joe", "email": "joe@example.com", "first_name": "Joe", "last_name": "Doe",
-            "enrolled": false, "disabled": false, "devices": 0,
+            "enrolled": false, "disabled": false, "mfa": false, "locked": false, "devices": 0,
         }])
     );
     let invited = core.json("user enroll joe");

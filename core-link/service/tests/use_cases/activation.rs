@@ -1,8 +1,12 @@
 //! Passwords at the end of enrollment.
 
+use postern_core::instance::Instance;
 use postern_proto::proxy::core_request;
 
-use crate::support::{Core, PASSWORD, SESSION, activate, assert_refused, refused, start, started};
+use crate::{
+    mfa::support::{begin_setup, end_setup, seed},
+    support::{Core, PASSWORD, SESSION, activate, assert_refused, key, new_device, refused, start, started},
+};
 
 #[tokio::test]
 async fn an_activated_person_is_enrolled() {
@@ -59,6 +63,75 @@ async fn a_weak_password_changes_nothing() {
     for weak in ["", "weak", "password", "joe@example.org", &"aB3$xY7!".repeat(40)] {
         assert_refused(core.ask(activate(&token, weak)).await, 3, "password not strong enough");
     }
+    core.ask(activate(&token, PASSWORD)).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_a_person_is_known_by_makes_no_password() {
+    let core = Core::with_joe().await;
+    let token = core.session("joe").await;
+    for weak in
+        ["joe@example.org", "JoeDoe-2026!", "joe.joe.joe.joe", "Acme VPN 2026", "acmevpn!acmevpn!", "!Example.Org1"]
+    {
+        assert_refused(core.ask(activate(&token, weak)).await, 3, "password not strong enough");
+    }
+    core.ask(activate(&token, "joe keeps nine grey geese")).await.unwrap();
+}
+
+#[tokio::test]
+async fn by_default_neither_factor_nor_device_is_asked_for() {
+    let core = Core::with_joe().await;
+    let token = core.session("joe").await;
+    core.ask(activate(&token, PASSWORD)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_required_device_comes_before_the_password() {
+    let core = Core::with_joe().await.with_settings(|instance| instance.vpn_setup_optional = false).await;
+    let token = core.session("joe").await;
+    assert_refused(core.ask(activate(&token, PASSWORD)).await, 3, "add a device first");
+    core.ask(new_device(&token, "laptop", &key(1))).await.unwrap();
+    core.ask(activate(&token, PASSWORD)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_required_factor_comes_before_the_password() {
+    let core = Core::with_joe().await.with_settings(|instance| instance.mfa_required = true).await;
+    let token = core.session("joe").await;
+    assert_refused(core.ask(activate(&token, PASSWORD)).await, 3, "set up a second factor first");
+    let begun = seed(core.ask(begin_setup(&token)).await);
+    assert_refused(core.ask(activate(&token, PASSWORD)).await, 3, "set up a second factor first");
+    let code = core.code(&begun);
+    core.ask(end_setup(&token, &code)).await.unwrap();
+    core.ask(activate(&token, PASSWORD)).await.unwrap();
+    core.ask(activate(&token, PASSWORD)).await.unwrap();
+}
+
+#[tokio::test]
+async fn all_required_steps_are_asked_for_and_a_refusal_leaves_a_row() {
+    let strict = |instance: &mut Instance| (instance.mfa_required, instance.vpn_setup_optional) = (true, false);
+    let core = Core::with_joe().await.with_settings(strict).await;
+    let token = core.session("joe").await;
+    core.set_up_factor(&token).await;
+    assert_refused(core.ask(activate(&token, PASSWORD)).await, 3, "add a device first");
+    assert_eq!(core.activity().await.last().unwrap(), "activate_user refused joe add a device first");
+}
+
+#[tokio::test]
+async fn a_hash_of_weaker_parameters_is_replaced_when_the_password_is_shown_again() {
+    let core = Core::with_joe().await;
+    let token = core.session("joe").await;
+    core.ask(activate(&token, PASSWORD)).await.unwrap();
+    // Argon2id of PASSWORD as an older version might have stored it: 8 MiB and one pass.
+    core.execute(
+        "UPDATE people SET password_hash =
+         '$argon2id$v=19$m=8192,t=1,p=1$H+Y+LvN5kWJPPuF46PW1Eg$dXL6lIc9ozWz+WXBQRDg/b1IzEdBFPv4NTTqe5enhVg'",
+    )
+    .await;
+    core.ask(activate(&token, "0ther!passw-rd")).await.unwrap_err();
+    assert_eq!(core.count("SELECT password_hash LIKE '$argon2id$v=19$m=8192,t=1,p=1$%' FROM people").await, 1);
+    core.ask(activate(&token, PASSWORD)).await.unwrap();
+    assert_eq!(core.count("SELECT password_hash LIKE '$argon2id$v=19$m=19456,t=2,p=1$%' FROM people").await, 1);
     core.ask(activate(&token, PASSWORD)).await.unwrap();
 }
 

@@ -4,12 +4,26 @@
 
 mod activation;
 mod administration;
+mod auth_log;
+mod authenticator;
+mod debug;
 mod devices;
 mod enrollment;
+mod enumeration;
+mod hosts;
+mod locations;
+mod mfa;
+mod migrations;
 mod operations;
+mod peers;
 mod polling;
+mod recorded;
 mod replay;
+mod revocation;
 mod secrets;
+mod steps;
 mod store;
 mod support;
+mod tokens;
+mod wireguard;
 mod writer;

@@ -1,5 +1,9 @@
 //! A Core in a folder of its own.
 
+pub(crate) mod hosts;
+mod login;
+pub(crate) mod rows;
+
 use std::{
     num::NonZeroUsize,
     path::PathBuf,
@@ -16,7 +20,7 @@ use postern_core::{
     clock::{Clock, Timestamp},
     dispatch::Dispatcher,
     enrollment::{self, InviteError},
-    instance::{self, AdminContact, Instance},
+    instance::{self, AdminContact, Instance, InstanceId},
     location::{self, Location, LocationForm, MfaMode, NewLocation},
     password::Passwords,
     person::{self, AddPersonError, NewPerson, PersonForm},
@@ -33,6 +37,7 @@ use tempfile::TempDir;
 pub(crate) const START: i64 = 1_795_000_000;
 pub(crate) const DAY: i64 = 24 * 3600;
 pub(crate) const SESSION: i64 = 600;
+pub(crate) const AUTHORISATION: u64 = 12 * 3600;
 pub(crate) const PASSWORD: &str = "Str0ng!passw-rd";
 
 pub(crate) struct Core {
@@ -63,19 +68,18 @@ impl Core {
         let key = MasterKey::load(&folder.path().join("master.key")).unwrap();
         let store = Store::open_with_clock(&folder.path().join("core.db"), key, source).await.unwrap();
         let id = store.write::<_, StoreError, _>(|tx| Box::pin(instance::ensure(tx))).await.unwrap();
-        let instance = Instance {
-            id,
-            name: "Acme VPN".to_owned(),
-            public_url: "https://vpn.example.org/".to_owned(),
-            admin: Some(AdminContact {
-                name: "Ada Admin".to_owned(),
-                email: "admin@example.org".to_owned(),
-                phone: None,
-            }),
-            vpn_setup_optional: true,
-        };
+        let instance = instance(id);
         let passwords = Passwords::new(NonZeroUsize::new(2).unwrap());
         Self { dispatcher: Dispatcher::new(store.clone(), passwords, instance), store, clock, folder }
+    }
+
+    /// The same Core under other settings.
+    pub(crate) async fn with_settings(self, change: impl FnOnce(&mut Instance)) -> Self {
+        let id = self.store.write::<_, StoreError, _>(|tx| Box::pin(instance::ensure(tx))).await.unwrap();
+        let mut instance = instance(id);
+        change(&mut instance);
+        let passwords = Passwords::new(NonZeroUsize::new(2).unwrap());
+        Self { dispatcher: Dispatcher::new(self.store.clone(), passwords, instance), ..self }
     }
 
     /// Ends this Core and starts it again on what it left.
@@ -154,12 +158,29 @@ impl Core {
     }
 }
 
+fn instance(id: InstanceId) -> Instance {
+    Instance {
+        id,
+        name: "Acme VPN".to_owned(),
+        public_url: "https://vpn.example.org/".to_owned(),
+        admin: Some(AdminContact { name: "Ada Admin".to_owned(), email: "admin@example.org".to_owned(), phone: None }),
+        vpn_setup_optional: true,
+        mfa_required: false,
+        final_text: "Welcome.".to_owned(),
+        authorisation_lifetime: Duration::from_secs(AUTHORISATION),
+    }
+}
+
 pub(crate) fn cli() -> Origin {
     Origin::command_line()
 }
 
 pub(crate) fn new_location(name: &str, ranges: &[&str]) -> NewLocation {
-    NewLocation::try_from(LocationForm {
+    NewLocation::try_from(location_form(name, ranges)).unwrap()
+}
+
+pub(crate) fn location_form(name: &str, ranges: &[&str]) -> LocationForm {
+    LocationForm {
         name: name.to_owned(),
         endpoint: "198.51.100.7:51820".to_owned(),
         public_key: key(255),
@@ -168,8 +189,7 @@ pub(crate) fn new_location(name: &str, ranges: &[&str]) -> NewLocation {
         dns: vec!["10.10.0.1".parse().unwrap()],
         mfa_mode: MfaMode::Internal,
         keepalive_seconds: 25,
-    })
-    .unwrap()
+    }
 }
 
 pub(crate) fn device_info(ip: &str) -> DeviceInfo {

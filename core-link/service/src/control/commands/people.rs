@@ -1,10 +1,9 @@
-//! Commands about people and their devices.
+//! Commands about people.
 
 use super::{Answer, CommandError, Commands};
 use crate::{
     activity::Origin,
-    control::{DeviceCommand, DeviceRow, Enrollment, NewUser, UserCommand, UserRow},
-    device::{self, DeviceId},
+    control::{Enrollment, NewUser, UserCommand, UserRow},
     enrollment,
     person::{self, NewPerson, PersonForm, PersonSummary},
 };
@@ -16,13 +15,9 @@ impl Commands {
             UserCommand::List => self.list_users().await,
             UserCommand::Enroll { login } => self.enroll_user(origin, login).await,
             UserCommand::Disable { login } => self.disable_user(origin, login).await,
-        }
-    }
-
-    pub(super) async fn device(&self, origin: &Origin, command: DeviceCommand) -> Result<Answer, CommandError> {
-        match command {
-            DeviceCommand::List { user } => self.list_devices(user).await,
-            DeviceCommand::Remove { id } => self.remove_device(origin, id).await,
+            UserCommand::Unlock { login } => self.unlock_user(origin, login).await,
+            UserCommand::ResetMfa { login } => self.reset_mfa(origin, login).await,
+            UserCommand::Delete { login } => self.delete_user(origin, login).await,
         }
     }
 
@@ -58,27 +53,28 @@ impl Commands {
         Ok(Answer::UserDisabled { login: person.login })
     }
 
-    async fn list_devices(&self, user: Option<String>) -> Result<Answer, CommandError> {
-        let devices = self.store.read(|tx| Box::pin(async move { device::list(tx, user.as_deref()).await })).await?;
-        let rows = devices.into_iter().map(|device| DeviceRow {
-            id: device.device.id.as_i64(),
-            name: device.device.name,
-            user: device.login,
-            public_key: device.device.public_key,
-            addresses: device.addresses,
-            created_at: device.device.created_at.to_rfc3339(),
-        });
-        Ok(Answer::Devices(rows.collect()))
+    async fn unlock_user(&self, origin: &Origin, login: String) -> Result<Answer, CommandError> {
+        let origin = origin.clone();
+        let person =
+            self.store.write(move |tx| Box::pin(async move { person::unlock(tx, &login, &origin).await })).await?;
+        Ok(Answer::UserUnlocked { login: person.login })
     }
 
-    async fn remove_device(&self, origin: &Origin, id: i64) -> Result<Answer, CommandError> {
-        let (id, origin) = (DeviceId::new(id), origin.clone());
-        self.store.write(move |tx| Box::pin(async move { device::remove(tx, id, &origin).await })).await?;
-        Ok(Answer::DeviceRemoved { id: id.as_i64() })
+    async fn reset_mfa(&self, origin: &Origin, login: String) -> Result<Answer, CommandError> {
+        let origin = origin.clone();
+        let person =
+            self.store.write(move |tx| Box::pin(async move { person::reset_mfa(tx, &login, &origin).await })).await?;
+        Ok(Answer::MfaReset { login: person.login })
+    }
+
+    async fn delete_user(&self, origin: &Origin, login: String) -> Result<Answer, CommandError> {
+        let (who, origin) = (login.clone(), origin.clone());
+        let delete = self.store.write(move |tx| Box::pin(async move { person::delete(tx, &who, &origin).await }));
+        Ok(Answer::UserDeleted { login, devices: delete.await? })
     }
 }
 
-fn user_row(PersonSummary { person, devices }: PersonSummary) -> UserRow {
+fn user_row(PersonSummary { person, has_factor, is_locked, devices }: PersonSummary) -> UserRow {
     UserRow {
         id: person.id.as_i64(),
         login: person.login,
@@ -87,6 +83,8 @@ fn user_row(PersonSummary { person, devices }: PersonSummary) -> UserRow {
         last_name: person.last_name,
         enrolled: person.is_enrolled,
         disabled: person.is_disabled,
+        mfa: has_factor,
+        locked: is_locked,
         devices,
     }
 }

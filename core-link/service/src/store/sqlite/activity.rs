@@ -4,7 +4,7 @@ use sqlx::Row as _;
 
 use super::Tx;
 use crate::{
-    activity::{Entry, Row},
+    activity::{AuthLine, Entry, Row},
     clock::Timestamp,
     store::StoreError,
 };
@@ -26,6 +26,7 @@ impl Tx {
         .bind(&entry.detail)
         .execute(&mut *self.connection)
         .await?;
+        self.log.lines.extend(AuthLine::of(entry));
         Ok(())
     }
 

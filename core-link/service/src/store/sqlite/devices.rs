@@ -6,7 +6,7 @@ use super::{Tx, locations};
 use crate::{
     clock::Timestamp,
     device::{Device, DeviceId, DeviceName, DeviceSetup, DeviceSummary, Place, PublicKey},
-    enrollment::{EnrollmentToken, EnrollmentTokenId},
+    enrollment::EnrollmentTokenId,
     location::address_at,
     person::PersonId,
     store::StoreError,
@@ -16,7 +16,7 @@ use crate::{
 /// A client that lost an answer holds an older token than the newest. Two lost answers in a row are forgiven.
 const POLLING_TOKENS_KEPT: i64 = 3;
 
-/// A device, its owner and, once for each address, its locations: one statement, so one snapshot.
+/// A device, its owner if it has one and, once for each address, its locations: one statement, so one snapshot.
 macro_rules! setup_query {
     ($from:literal, $key:literal) => {
         concat!(
@@ -26,13 +26,29 @@ macro_rules! setup_query {
                     l.allowed_ips, l.dns, l.mfa_mode, l.keepalive_seconds, r.network, a.host_offset
              FROM ",
             $from,
-            " JOIN people AS p ON p.id = d.person_id
+            " LEFT JOIN people AS p ON p.id = d.person_id
              LEFT JOIN device_addresses AS a ON a.device_id = d.id
              LEFT JOIN location_ranges AS r ON r.location_id = a.location_id AND r.position = a.position
              LEFT JOIN locations AS l ON l.id = a.location_id
              WHERE ",
             $key,
             " = $1 ORDER BY a.location_id, a.position"
+        )
+    };
+}
+
+/// Devices for a list, once for each address.
+macro_rules! summary_query {
+    ($condition:literal) => {
+        concat!(
+            "SELECT d.id AS device_id, d.name AS device_name, d.public_key AS device_key,
+                    d.created_at AS device_created_at, p.login, r.network, a.host_offset
+             FROM devices AS d LEFT JOIN people AS p ON p.id = d.person_id
+             LEFT JOIN device_addresses AS a ON a.device_id = d.id
+             LEFT JOIN location_ranges AS r ON r.location_id = a.location_id AND r.position = a.position
+             WHERE ",
+            $condition,
+            " ORDER BY d.id, a.location_id, a.position"
         )
     };
 }
@@ -60,7 +76,8 @@ impl Tx {
 
     pub async fn insert_device(
         &mut self,
-        session: &EnrollmentToken,
+        person: PersonId,
+        session: EnrollmentTokenId,
         name: &DeviceName,
         key: &PublicKey,
     ) -> Result<DeviceId, StoreError> {
@@ -69,10 +86,10 @@ impl Tx {
             "INSERT INTO devices (person_id, name, public_key, enrollment_token_id, created_at)
              VALUES ($1, $2, $3, $4, $5) RETURNING id",
         )
-        .bind(session.person.id.0)
+        .bind(person.0)
         .bind(name.as_str())
         .bind(key.as_str())
-        .bind(session.id.0)
+        .bind(session.0)
         .bind(now.as_unix())
         .fetch_one(&mut *self.connection)
         .await?;
@@ -84,8 +101,10 @@ impl Tx {
         Ok(())
     }
 
+    /// Of people; hosts choose their location.
     pub async fn count_devices(&mut self) -> Result<u32, StoreError> {
-        Ok(sqlx::query_scalar("SELECT COUNT(*) FROM devices").fetch_one(&mut *self.connection).await?)
+        let count = sqlx::query_scalar("SELECT COUNT(*) FROM devices WHERE person_id IS NOT NULL");
+        Ok(count.fetch_one(&mut *self.connection).await?)
     }
 
     pub async fn count_devices_of(&mut self, person: PersonId) -> Result<u32, StoreError> {
@@ -129,33 +148,41 @@ impl Tx {
         Ok(())
     }
 
-    pub async fn devices(&mut self, login: Option<&str>) -> Result<Vec<DeviceSummary>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT d.id AS device_id, d.name AS device_name, d.public_key AS device_key, d.person_id,
-                    d.created_at AS device_created_at, p.login, r.network, a.host_offset
-             FROM devices AS d JOIN people AS p ON p.id = d.person_id
-             LEFT JOIN device_addresses AS a ON a.device_id = d.id
-             LEFT JOIN location_ranges AS r ON r.location_id = a.location_id AND r.position = a.position
-             WHERE $1 IS NULL OR p.login = $1 ORDER BY d.id, a.location_id, a.position",
-        )
-        .bind(login)
-        .fetch_all(&mut *self.connection)
-        .await?;
-        let mut summaries: Vec<DeviceSummary> = Vec::new();
-        for row in &rows {
-            let device = device(row)?;
-            let address = address(row)?;
-            match summaries.last_mut() {
-                Some(summary) if summary.device.id == device.id => summary.addresses.extend(address),
-                _ => summaries.push(DeviceSummary {
-                    device,
-                    login: row.try_get("login")?,
-                    addresses: address.into_iter().collect(),
-                }),
-            }
-        }
-        Ok(summaries)
+    /// Says how many there were.
+    pub async fn end_polling_tokens(&mut self, device: DeviceId) -> Result<u64, StoreError> {
+        let ended = sqlx::query("DELETE FROM polling_tokens WHERE device_id = $1").bind(device.0);
+        Ok(ended.execute(&mut *self.connection).await?.rows_affected())
     }
+
+    pub async fn device(&mut self, id: DeviceId) -> Result<Option<DeviceSummary>, StoreError> {
+        let rows = sqlx::query(summary_query!("d.id = $1")).bind(id.0);
+        Ok(summaries(&rows.fetch_all(&mut *self.connection).await?)?.pop())
+    }
+
+    pub async fn devices(&mut self, login: Option<&str>) -> Result<Vec<DeviceSummary>, StoreError> {
+        let rows = sqlx::query(summary_query!("$1 IS NULL OR p.login = $1")).bind(login);
+        summaries(&rows.fetch_all(&mut *self.connection).await?)
+    }
+}
+
+fn summaries(rows: &[SqliteRow]) -> Result<Vec<DeviceSummary>, StoreError> {
+    let mut summaries: Vec<DeviceSummary> = Vec::new();
+    for row in rows {
+        let id = DeviceId(row.try_get("device_id")?);
+        let address = address(row)?;
+        match summaries.last_mut() {
+            Some(summary) if summary.id == id => summary.addresses.extend(address),
+            _ => summaries.push(DeviceSummary {
+                id,
+                name: row.try_get("device_name")?,
+                login: row.try_get("login")?,
+                public_key: row.try_get("device_key")?,
+                addresses: address.into_iter().collect(),
+                created_at: Timestamp::from_unix(row.try_get("device_created_at")?),
+            }),
+        }
+    }
+    Ok(summaries)
 }
 
 fn setup(rows: &[SqliteRow]) -> Result<Option<DeviceSetup>, StoreError> {
@@ -172,9 +199,11 @@ fn setup(rows: &[SqliteRow]) -> Result<Option<DeviceSetup>, StoreError> {
             _ => places.push(Place { location, addresses: address }),
         }
     }
+    let device = device(first)?;
+    let login: Option<String> = first.try_get("login")?;
     Ok(Some(DeviceSetup {
-        device: device(first)?,
-        login: first.try_get("login")?,
+        username: login.unwrap_or_else(|| device.name.clone()),
+        device,
         owner_is_disabled: first.try_get::<Option<i64>, _>("disabled_at")?.is_some(),
         places,
     }))
@@ -185,7 +214,7 @@ fn device(row: &SqliteRow) -> Result<Device, StoreError> {
         id: DeviceId(row.try_get("device_id")?),
         name: row.try_get("device_name")?,
         public_key: row.try_get("device_key")?,
-        person_id: PersonId(row.try_get("person_id")?),
+        person_id: row.try_get::<Option<i64>, _>("person_id")?.map(PersonId),
         created_at: Timestamp::from_unix(row.try_get("device_created_at")?),
     })
 }

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use sqlx::Row as _;
 
-use super::{Tx, people};
+use super::{Tx, hosts, people};
 use crate::{
     clock::Timestamp,
-    enrollment::{EnrollmentToken, EnrollmentTokenId},
+    device::DeviceId,
+    enrollment::{EnrollmentToken, EnrollmentTokenId, Holder, Invitee},
     person::PersonId,
     store::StoreError,
     token::TokenDigest,
@@ -20,15 +21,21 @@ const SWEPT_MAX: i64 = 500;
 impl Tx {
     pub async fn insert_enrollment_token(
         &mut self,
-        person: PersonId,
+        invitee: Invitee,
         token: &TokenDigest,
         expires_at: Timestamp,
     ) -> Result<(), StoreError> {
         let now = self.now();
+        let (person, host) = match invitee {
+            Invitee::Person(person) => (Some(person.0), None),
+            Invitee::Host(host) => (None, Some(host.0)),
+        };
         sqlx::query(
-            "INSERT INTO enrollment_tokens (person_id, digest, created_at, expires_at) VALUES ($1, $2, $3, $4)",
+            "INSERT INTO enrollment_tokens (person_id, host_id, digest, created_at, expires_at)
+             VALUES ($1, $2, $3, $4, $5)",
         )
-        .bind(person.0)
+        .bind(person)
+        .bind(host)
         .bind(token.as_bytes())
         .bind(now.as_unix())
         .bind(expires_at.as_unix())
@@ -41,20 +48,23 @@ impl Tx {
         let row = sqlx::query(
             "SELECT t.id, t.expires_at, t.session_ends_at, t.activated_at, t.mismatches,
                     p.id AS person_id, p.login, p.email, p.first_name, p.last_name, p.phone, p.is_admin,
-                    p.disabled_at, p.enrolled_at
-             FROM enrollment_tokens AS t JOIN people AS p ON p.id = t.person_id WHERE t.digest = $1",
+                    p.disabled_at, p.enrolled_at,
+                    d.id AS host_id, d.name AS host_name, d.public_key IS NOT NULL AS host_is_enrolled
+             FROM enrollment_tokens AS t LEFT JOIN people AS p ON p.id = t.person_id
+             LEFT JOIN devices AS d ON d.id = t.host_id WHERE t.digest = $1",
         )
         .bind(token.as_bytes())
         .fetch_optional(&mut *self.connection)
         .await?;
         row.map(|row| {
+            let is_host = row.try_get::<Option<i64>, _>("host_id")?.is_some();
             Ok(EnrollmentToken {
                 id: EnrollmentTokenId(row.try_get("id")?),
                 expires_at: Timestamp::from_unix(row.try_get("expires_at")?),
                 session_ends_at: row.try_get::<Option<i64>, _>("session_ends_at")?.map(Timestamp::from_unix),
                 has_activated: row.try_get::<Option<i64>, _>("activated_at")?.is_some(),
                 mismatches: row.try_get("mismatches")?,
-                person: people::person(&row)?,
+                holder: if is_host { Holder::Host(hosts::host(&row)?) } else { Holder::Person(people::person(&row)?) },
             })
         })
         .transpose()
@@ -79,6 +89,32 @@ impl Tx {
             .execute(&mut *self.connection)
             .await?;
         Ok(())
+    }
+
+    /// Also those whose session is open. Says how many there were.
+    pub async fn end_enrollment_tokens(&mut self, person: PersonId) -> Result<u64, StoreError> {
+        let now = self.now();
+        let ended = sqlx::query(
+            "DELETE FROM enrollment_tokens WHERE person_id = $1 AND COALESCE(session_ends_at, expires_at) > $2",
+        )
+        .bind(person.0)
+        .bind(now.as_unix())
+        .execute(&mut *self.connection)
+        .await?;
+        Ok(ended.rows_affected())
+    }
+
+    /// Also one whose session is open. Says how many there were.
+    pub async fn end_host_tokens(&mut self, host: DeviceId) -> Result<u64, StoreError> {
+        let now = self.now();
+        let ended = sqlx::query(
+            "DELETE FROM enrollment_tokens WHERE host_id = $1 AND COALESCE(session_ends_at, expires_at) > $2",
+        )
+        .bind(host.0)
+        .bind(now.as_unix())
+        .execute(&mut *self.connection)
+        .await?;
+        Ok(ended.rows_affected())
     }
 
     pub async fn mark_activated(&mut self, id: EnrollmentTokenId) -> Result<(), StoreError> {

@@ -54,12 +54,13 @@ impl Tx {
         Ok(())
     }
 
-    /// Gives every device an address in a range that is still untouched, in order and around the gateway.
+    /// Gives every device of a person an address in a range that is still untouched, in order and around the gateway.
     pub async fn address_all_devices(&mut self, location: LocationId, position: i64) -> Result<(), StoreError> {
         sqlx::query(
             "INSERT INTO device_addresses (location_id, position, host_offset, device_id)
              SELECT r.location_id, r.position, d.n + CASE WHEN d.n >= r.gateway_offset THEN 1 ELSE 0 END, d.id
-             FROM location_ranges AS r, (SELECT id, ROW_NUMBER() OVER (ORDER BY id) AS n FROM devices) AS d
+             FROM location_ranges AS r,
+                  (SELECT id, ROW_NUMBER() OVER (ORDER BY id) AS n FROM devices WHERE person_id IS NOT NULL) AS d
              WHERE r.location_id = $1 AND r.position = $2",
         )
         .bind(location.0)
@@ -76,6 +77,67 @@ impl Tx {
         .execute(&mut *self.connection)
         .await?;
         Ok(())
+    }
+
+    pub async fn location_by_name(&mut self, name: &str) -> Result<Option<Location>, StoreError> {
+        let row = sqlx::query(
+            "SELECT id AS location_id, name AS location_name, endpoint, public_key AS location_key, allowed_ips, dns,
+                    mfa_mode, keepalive_seconds
+             FROM locations WHERE name = $1",
+        )
+        .bind(name)
+        .fetch_optional(&mut *self.connection)
+        .await?;
+        row.as_ref().map(location).transpose()
+    }
+
+    pub async fn update_location(&mut self, location: &Location) -> Result<(), StoreError> {
+        sqlx::query(
+            "UPDATE locations SET name = $2, endpoint = $3, public_key = $4, allowed_ips = $5, dns = $6, mfa_mode = $7,
+                    keepalive_seconds = $8
+             WHERE id = $1",
+        )
+        .bind(location.id.0)
+        .bind(&location.name)
+        .bind(&location.endpoint)
+        .bind(&location.public_key)
+        .bind(&location.allowed_ips)
+        .bind(&location.dns)
+        .bind(location.mfa_mode.as_str())
+        .bind(i64::from(location.keepalive_seconds))
+        .execute(&mut *self.connection)
+        .await?;
+        Ok(())
+    }
+
+    /// Its ranges and everything in them go along.
+    pub async fn delete_location(&mut self, id: LocationId) -> Result<(), StoreError> {
+        sqlx::query("DELETE FROM locations WHERE id = $1").bind(id.0).execute(&mut *self.connection).await?;
+        Ok(())
+    }
+
+    pub async fn count_devices_at(&mut self, location: LocationId) -> Result<u32, StoreError> {
+        let count = sqlx::query_scalar("SELECT COUNT(DISTINCT device_id) FROM device_addresses WHERE location_id = $1");
+        Ok(count.bind(location.0).fetch_one(&mut *self.connection).await?)
+    }
+
+    pub async fn count_hosts_at(&mut self, location: LocationId) -> Result<u32, StoreError> {
+        let count = sqlx::query_scalar(
+            "SELECT COUNT(*) FROM devices WHERE person_id IS NULL
+             AND id IN (SELECT device_id FROM device_addresses WHERE location_id = $1)",
+        );
+        Ok(count.bind(location.0).fetch_one(&mut *self.connection).await?)
+    }
+
+    pub async fn delete_hosts_at(&mut self, location: LocationId) -> Result<u32, StoreError> {
+        let deleted = sqlx::query(
+            "DELETE FROM devices WHERE person_id IS NULL
+             AND id IN (SELECT device_id FROM device_addresses WHERE location_id = $1)",
+        )
+        .bind(location.0)
+        .execute(&mut *self.connection)
+        .await?;
+        Ok(u32::try_from(deleted.rows_affected()).unwrap_or(u32::MAX))
     }
 
     pub async fn locations(&mut self) -> Result<Vec<LocationSummary>, StoreError> {

@@ -4,6 +4,7 @@ use sqlx::{Row as _, sqlite::SqliteRow};
 
 use super::Tx;
 use crate::{
+    mfa::{NETWORK_MAX, SIDE_MAX},
     password::PasswordHash,
     person::{NewPerson, Person, PersonId, PersonSummary},
     store::StoreError,
@@ -32,13 +33,26 @@ impl Tx {
 
     pub async fn people(&mut self) -> Result<Vec<PersonSummary>, StoreError> {
         let rows = sqlx::query(
-            "SELECT id AS person_id, login, email, first_name, last_name, phone, is_admin, disabled_at, enrolled_at,
-                    (SELECT COUNT(*) FROM devices WHERE devices.person_id = people.id) AS devices
-             FROM people ORDER BY login",
+            "SELECT p.id AS person_id, p.login, p.email, p.first_name, p.last_name, p.phone, p.is_admin, p.disabled_at,
+                    p.enrolled_at, a.sealed_seed IS NOT NULL AS has_factor,
+                    COALESCE(MAX(a.familiar_failures, a.elsewhere_failures) >= $1, 0) OR EXISTS
+                        (SELECT 1 FROM familiar_networks AS n WHERE n.person_id = p.id AND n.failures >= $2) AS is_locked,
+                    (SELECT COUNT(*) FROM devices AS d WHERE d.person_id = p.id) AS devices
+             FROM people AS p LEFT JOIN authenticators AS a ON a.person_id = p.id ORDER BY p.login",
         )
+        .bind(i64::from(SIDE_MAX))
+        .bind(i64::from(NETWORK_MAX))
         .fetch_all(&mut *self.connection)
         .await?;
-        rows.iter().map(|row| Ok(PersonSummary { person: person(row)?, devices: row.try_get("devices")? })).collect()
+        let summary = |row| {
+            Ok(PersonSummary {
+                person: person(row)?,
+                has_factor: row.try_get("has_factor")?,
+                is_locked: row.try_get("is_locked")?,
+                devices: row.try_get("devices")?,
+            })
+        };
+        rows.iter().map(summary).collect()
     }
 
     pub async fn person_by_login(&mut self, login: &str) -> Result<Option<Person>, StoreError> {
@@ -62,6 +76,23 @@ impl Tx {
         Ok(())
     }
 
+    /// Gives the addresses of all devices of a person back, to rest before somebody else gets them, and deletes the
+    /// person. Devices, tokens and whatever else is theirs go along.
+    pub async fn delete_person(&mut self, id: PersonId) -> Result<(), StoreError> {
+        let now = self.now();
+        sqlx::query(
+            "INSERT INTO released_addresses (location_id, position, host_offset, released_at)
+             SELECT location_id, position, host_offset, $2 FROM device_addresses
+             WHERE device_id IN (SELECT id FROM devices WHERE person_id = $1)",
+        )
+        .bind(id.0)
+        .bind(now.as_unix())
+        .execute(&mut *self.connection)
+        .await?;
+        sqlx::query("DELETE FROM people WHERE id = $1").bind(id.0).execute(&mut *self.connection).await?;
+        Ok(())
+    }
+
     pub async fn activate_person(
         &mut self,
         id: PersonId,
@@ -78,6 +109,16 @@ impl Tx {
         .bind(now.as_unix())
         .execute(&mut *self.connection)
         .await?;
+        Ok(())
+    }
+
+    /// The same password, hashed anew.
+    pub async fn renew_password_hash(&mut self, id: PersonId, password: &PasswordHash) -> Result<(), StoreError> {
+        sqlx::query("UPDATE people SET password_hash = $2 WHERE id = $1")
+            .bind(id.0)
+            .bind(password.as_str())
+            .execute(&mut *self.connection)
+            .await?;
         Ok(())
     }
 

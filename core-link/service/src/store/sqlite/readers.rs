@@ -52,9 +52,10 @@ impl Readers {
         let idle = self.idle().pop_back();
         let mut reader = match idle {
             Some(reader) => reader,
-            None => Reader { tx: Tx { connection: self.pool.acquire().await?, part: self.part.clone() }, used: 0 },
+            None => Reader { tx: Tx::new(self.pool.acquire().await?, self.part.clone()), used: 0 },
         };
         reader.used += 1;
+        metrics::counter!("postern_core_store_reads_total").increment(1);
         Ok(Lease { readers: self, reader: Some(reader), _permit: permit })
     }
 

@@ -19,7 +19,10 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{FULL, INPUT_OUTPUT, Part, Tx, is_trouble, result_code};
-use crate::store::{Effects, StoreError};
+use crate::{
+    activity::AuthLine,
+    store::{Effects, StoreError},
+};
 
 /// At about 5,000 changes a second this is a fifth of a second of waiting; later callers are better told at once.
 const QUEUE_CAPACITY: usize = 1024;
@@ -190,7 +193,7 @@ impl Groups {
     async fn begin(&mut self) -> Result<&mut Tx, StoreError> {
         let tx = match self.tx.take() {
             Some(tx) => tx,
-            None => Tx { connection: self.pool.acquire().await?, part: self.part.clone() },
+            None => Tx::new(self.pool.acquire().await?, self.part.clone()),
         };
         let tx = self.tx.insert(tx);
         tx.run("BEGIN IMMEDIATE").await?;
@@ -210,6 +213,7 @@ impl Groups {
             let tx = self.begin().await?;
             tx.sweep_operations().await?;
             tx.sweep_enrollment_tokens().await?;
+            tx.sweep_logins().await?;
             tx.run("COMMIT").await
         };
         if let Err(error) = swept.await {
@@ -240,7 +244,7 @@ async fn run_group(
 
 /// `Ok(Some(_))`: the job failed and was undone. `Err(_)`: the transaction itself is broken.
 async fn run_job(tx: &mut Tx, job: &mut dyn Job) -> Result<Option<StoreError>, StoreError> {
-    tx.run("SAVEPOINT job").await?;
+    tx.begin_job().await?;
     let outcome = timeout(JOB_TIME_MAX, AssertUnwindSafe(job.run(tx)).catch_unwind()).await;
     let (effects, failure) = match outcome {
         Ok(Ok(effects)) => (effects, None),
@@ -258,6 +262,7 @@ async fn run_job(tx: &mut Tx, job: &mut dyn Job) -> Result<Option<StoreError>, S
 async fn commit(tx: &mut Tx) -> Result<(), StoreError> {
     let Err(source) = sqlx::query("COMMIT").execute(&mut *tx.connection).await else {
         metrics::counter!("postern_core_store_commits_total").increment(1);
+        tx.log.lines.drain(..).for_each(AuthLine::write);
         return Ok(());
     };
     let certainly_undone = match result_code(&source) {

@@ -1,0 +1,59 @@
+//! What a passed login is worth: for some hours the device may be in the location, under a key made for that.
+
+use std::{fmt, time::Duration};
+
+use aws_lc_rs::rand;
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use zeroize::Zeroizing;
+
+use crate::{
+    device::DeviceId,
+    location::LocationId,
+    store::{StoreError, Tx},
+};
+
+pub(crate) const KEY_LENGTH: usize = 32;
+
+/// WireGuard's preshared key between a device and a location.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PresharedKey(Zeroizing<[u8; KEY_LENGTH]>);
+
+impl PresharedKey {
+    fn random() -> Self {
+        let mut key = Zeroizing::new([0; KEY_LENGTH]);
+        rand::fill(&mut *key).expect("the system's random numbers are available");
+        Self(key)
+    }
+
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        Some(Self(Zeroizing::new(bytes.try_into().ok()?)))
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        self.0.as_slice()
+    }
+
+    /// As WireGuard's tools write it.
+    pub fn to_base64(&self) -> Zeroizing<String> {
+        Zeroizing::new(STANDARD.encode(self.0.as_slice()))
+    }
+}
+
+impl fmt::Debug for PresharedKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PresharedKey(***)")
+    }
+}
+
+/// Lets the device in from now on, under a new key.
+pub(super) async fn grant(
+    tx: &mut Tx,
+    device: DeviceId,
+    location: LocationId,
+    lifetime: Duration,
+) -> Result<PresharedKey, StoreError> {
+    let key = PresharedKey::random();
+    let until = tx.now().after(lifetime);
+    tx.authorise(device, location, &key, until).await?;
+    Ok(key)
+}

@@ -1,0 +1,147 @@
+//! Queries on the attempts that are counted for a person.
+
+use sqlx::{Row as _, sqlite::SqliteRow};
+
+use super::Tx;
+use crate::{
+    clock::Timestamp,
+    mfa::{DELAY_MAX, Network, Side, Standing, Standings},
+    person::PersonId,
+    store::StoreError,
+};
+
+impl Tx {
+    pub async fn standings(&mut self, person: PersonId, network: Option<Network>) -> Result<Standings, StoreError> {
+        let row = sqlx::query(
+            "SELECT a.familiar_failures, a.elsewhere_failures, a.elsewhere_retry_at, n.failures, n.retry_at
+             FROM people AS p
+             LEFT JOIN authenticators AS a ON a.person_id = p.id
+             LEFT JOIN familiar_networks AS n ON n.person_id = p.id AND n.network = $2
+             WHERE p.id = $1",
+        )
+        .bind(person.0)
+        .bind(network.map(|network| network.to_string()))
+        .fetch_one(&mut *self.connection)
+        .await?;
+        standings(&row)
+    }
+
+    /// Counts an attempt in one network, and says how many there were in a row with it. `None`: it may not be tried.
+    pub async fn count_attempt_in(
+        &mut self,
+        person: PersonId,
+        network: Network,
+        failures_max: u32,
+    ) -> Result<Option<u32>, StoreError> {
+        let now = self.now();
+        let failures = sqlx::query_scalar(
+            "INSERT INTO familiar_networks (person_id, network, seen_at, failures) VALUES ($1, $2, 0, 1)
+             ON CONFLICT (person_id, network) DO UPDATE SET failures = failures + 1
+             WHERE retry_at NOT BETWEEN $3 + 1 AND $4 AND failures < $5 RETURNING failures",
+        )
+        .bind(person.0)
+        .bind(network.to_string())
+        .bind(now.as_unix())
+        .bind(now.after(DELAY_MAX).as_unix())
+        .bind(failures_max)
+        .fetch_optional(&mut *self.connection)
+        .await?;
+        Ok(failures)
+    }
+
+    /// Counts an attempt for all familiar networks together. False: it may not be tried.
+    pub async fn count_familiar_attempt(&mut self, person: PersonId, failures_max: u32) -> Result<bool, StoreError> {
+        let counted = sqlx::query(
+            "UPDATE authenticators SET familiar_failures = familiar_failures + 1
+             WHERE person_id = $1 AND familiar_failures < $2",
+        )
+        .bind(person.0)
+        .bind(failures_max)
+        .execute(&mut *self.connection)
+        .await?;
+        Ok(counted.rows_affected() == 1)
+    }
+
+    /// Counts an attempt from elsewhere, and says how many there were in a row with it. `None`: it may not be tried.
+    pub async fn count_attempt_elsewhere(
+        &mut self,
+        person: PersonId,
+        failures_max: u32,
+    ) -> Result<Option<u32>, StoreError> {
+        let now = self.now();
+        let failures = sqlx::query_scalar(
+            "UPDATE authenticators SET elsewhere_failures = elsewhere_failures + 1
+             WHERE person_id = $1 AND elsewhere_retry_at NOT BETWEEN $2 + 1 AND $3 AND elsewhere_failures < $4
+             RETURNING elsewhere_failures",
+        )
+        .bind(person.0)
+        .bind(now.as_unix())
+        .bind(now.after(DELAY_MAX).as_unix())
+        .bind(failures_max)
+        .fetch_optional(&mut *self.connection)
+        .await?;
+        Ok(failures)
+    }
+
+    pub async fn delay_attempts(&mut self, person: PersonId, side: Side, until: Timestamp) -> Result<(), StoreError> {
+        let delay = match side {
+            Side::Familiar(network) => {
+                sqlx::query("UPDATE familiar_networks SET retry_at = $2 WHERE person_id = $1 AND network = $3")
+                    .bind(person.0)
+                    .bind(until.as_unix())
+                    .bind(network.to_string())
+            }
+            Side::Elsewhere => sqlx::query("UPDATE authenticators SET elsewhere_retry_at = $2 WHERE person_id = $1")
+                .bind(person.0)
+                .bind(until.as_unix()),
+        };
+        delay.execute(&mut *self.connection).await?;
+        Ok(())
+    }
+
+    /// Forgets the failures on this side; on the familiar one those of all its networks.
+    pub async fn forgive_attempts(&mut self, person: PersonId, side: Side) -> Result<(), StoreError> {
+        let forgive = match side {
+            Side::Familiar(_) => "UPDATE authenticators SET familiar_failures = 0 WHERE person_id = $1",
+            Side::Elsewhere => {
+                "UPDATE authenticators SET elsewhere_failures = 0, elsewhere_retry_at = 0 WHERE person_id = $1"
+            }
+        };
+        sqlx::query(forgive).bind(person.0).execute(&mut *self.connection).await?;
+        match side {
+            Side::Familiar(_) => self.forgive_attempts_in_networks(person).await,
+            Side::Elsewhere => Ok(()),
+        }
+    }
+
+    pub async fn forgive_all_attempts(&mut self, person: PersonId) -> Result<(), StoreError> {
+        sqlx::query(
+            "UPDATE authenticators SET familiar_failures = 0, elsewhere_failures = 0, elsewhere_retry_at = 0
+             WHERE person_id = $1",
+        )
+        .bind(person.0)
+        .execute(&mut *self.connection)
+        .await?;
+        self.forgive_attempts_in_networks(person).await
+    }
+
+    /// What is left to forget after [`Self::accept_step`] on the familiar side.
+    pub async fn forgive_attempts_in_networks(&mut self, person: PersonId) -> Result<(), StoreError> {
+        sqlx::query("UPDATE familiar_networks SET failures = 0, retry_at = 0 WHERE person_id = $1 AND failures > 0")
+            .bind(person.0)
+            .execute(&mut *self.connection)
+            .await?;
+        Ok(())
+    }
+}
+
+/// Of a row in which authenticator and network may be missing.
+pub(super) fn standings(row: &SqliteRow) -> Result<Standings, StoreError> {
+    let count = |column| Ok::<_, StoreError>(row.try_get::<Option<u32>, _>(column)?.unwrap_or_default());
+    let time = |column| Ok::<_, StoreError>(Timestamp::from_unix(row.try_get::<Option<i64>, _>(column)?.unwrap_or(0)));
+    Ok(Standings {
+        here: Standing { failures: count("failures")?, retry_at: time("retry_at")? },
+        familiar_failures: count("familiar_failures")?,
+        elsewhere: Standing { failures: count("elsewhere_failures")?, retry_at: time("elsewhere_retry_at")? },
+    })
+}

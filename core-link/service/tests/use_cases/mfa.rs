@@ -1,0 +1,10 @@
+//! The second factor: set-up, logins, and who may guess how often.
+
+mod familiar;
+mod guessing;
+mod login;
+mod midway;
+mod parallel;
+mod recovery;
+mod setup;
+pub(crate) mod support;

@@ -1,0 +1,206 @@
+//! Every kind of token, shown at every kind of request that takes one.
+
+use std::collections::BTreeMap;
+
+use postern_core_link::Reply;
+use postern_proto::{
+    client_types::{
+        ClientMfaFinishRequest, CodeMfaSetupFinishRequest, CodeMfaSetupStartRequest, MfaMethod,
+        RegisterMobileAuthRequest,
+    },
+    proxy::{
+        AwaitRemoteMfaFinishRequest, ClientMfaTokenValidationRequest, PasswordResetRequest, PasswordResetStartRequest,
+        core_request::Payload,
+    },
+};
+use sqlx::{Connection as _, SqliteConnection};
+
+use crate::{
+    authenticator::code,
+    support::{Core, PASSWORD, activate, assert_refused, configured, existing_device, key, new_device, poll, start},
+};
+
+type Ask = (&'static str, fn(&str) -> Payload);
+
+const ASKS: [Ask; 9] = [
+    ("enrollment_start", start),
+    ("new_device", |token| new_device(token, "tablet", &key(9))),
+    ("existing_device", |token| existing_device(token, &key(1))),
+    ("code_mfa_setup_start", setup_start),
+    ("code_mfa_setup_finish", setup_finish),
+    ("activate_user", |token| activate(token, PASSWORD)),
+    ("instance_info", poll),
+    ("client_mfa_finish", |token| login_finish(token, "000000")),
+    ("client_mfa_token_validation", validation),
+];
+/// Kinds that take a token and are not served.
+const NOT_SERVED: [Ask; 4] = [
+    ("password_reset_start", |token| {
+        Payload::PasswordResetStart(PasswordResetStartRequest { token: token.to_owned() })
+    }),
+    ("password_reset", |token| {
+        let (password, token) = (PASSWORD.to_owned(), Some(token.to_owned()));
+        Payload::PasswordReset(PasswordResetRequest { password, token })
+    }),
+    ("register_mobile_auth", |token| {
+        let (token, auth_pub_key, device_pub_key) = (token.to_owned(), key(8), key(1));
+        Payload::RegisterMobileAuth(RegisterMobileAuthRequest { token, auth_pub_key, device_pub_key })
+    }),
+    ("await_remote_mfa_finish", |token| {
+        Payload::AwaitRemoteMfaFinish(AwaitRemoteMfaFinishRequest { token: token.to_owned() })
+    }),
+];
+const ENROLLMENT: [&str; 6] = [
+    "enrollment_start",
+    "new_device",
+    "existing_device",
+    "code_mfa_setup_start",
+    "code_mfa_setup_finish",
+    "activate_user",
+];
+const LOGIN: [&str; 2] = ["client_mfa_finish", "client_mfa_token_validation"];
+
+#[tokio::test]
+async fn a_token_opens_nothing_but_its_own() {
+    let scene = Scene::new().await;
+    for (kind, token, own) in scene.tokens() {
+        let unknown: String = token.chars().map(|_| 'x').collect();
+        for (request, ask) in ASKS.iter().filter(|(request, _)| !own.contains(request)) {
+            let before = contents(&scene.core).await;
+            let with_unknown = told(scene.core.ask(ask(&unknown)).await);
+            let with_foreign = told(scene.core.ask(ask(token)).await);
+            assert_eq!(with_foreign, with_unknown, "a token of {kind} at {request}");
+            assert_eq!(contents(&scene.core).await, before, "a token of {kind} at {request} left something");
+        }
+    }
+}
+
+#[tokio::test]
+async fn kinds_that_are_not_served_look_at_no_token() {
+    let scene = Scene::new().await;
+    let before = contents(&scene.core).await;
+    for (_, token, _) in scene.tokens() {
+        for (request, ask) in NOT_SERVED {
+            let reply = scene.core.ask(ask(token)).await;
+            assert_refused(reply, 12, &format!("this Core does not serve {request} yet"));
+        }
+    }
+    assert_eq!(contents(&scene.core).await, before);
+}
+
+#[tokio::test]
+async fn the_token_of_a_host_sets_up_no_factor_and_activates_nobody() {
+    let scene = Scene::new().await;
+    let before = contents(&scene.core).await;
+    for (request, ask) in ASKS.iter().filter(|(request, _)| ENROLLMENT[3..].contains(request)) {
+        let (code, text) = crate::support::refused(scene.core.ask(ask(&scene.host)).await);
+        assert_eq!((code, text.as_str()), (7, "invalid token"), "{request}");
+    }
+    assert_eq!(contents(&scene.core).await, before);
+}
+
+#[tokio::test]
+async fn no_token_is_taken_for_a_code() {
+    let scene = Scene::new().await;
+    for shown in [&scene.person, &scene.host, &scene.polling, &scene.login] {
+        assert_refused(scene.core.ask(login_finish(&scene.login, shown)).await, 16, "unauthorized");
+    }
+    let recovery = &scene.recovery;
+    scene.core.ask(login_finish(&scene.login, recovery)).await.unwrap();
+}
+
+#[tokio::test]
+async fn each_token_does_what_it_is_for() {
+    let scene = Scene::new().await;
+    let core = &scene.core;
+    core.ask(poll(&scene.polling)).await.unwrap();
+    core.ask(validation(&scene.login)).await.unwrap();
+    core.ask(login_finish(&scene.login, &code(&scene.seed, core.store.now().as_unix()))).await.unwrap();
+    core.ask(start(&scene.person)).await.unwrap();
+    core.ask(new_device(&scene.person, "tablet", &key(9))).await.unwrap();
+    core.ask(start(&scene.host)).await.unwrap();
+    core.ask(new_device(&scene.host, "", &key(10))).await.unwrap();
+}
+
+/// One person and one host with every kind of token.
+struct Scene {
+    core: Core,
+    person: String,
+    host: String,
+    polling: String,
+    login: String,
+    recovery: String,
+    seed: String,
+}
+
+impl Scene {
+    async fn new() -> Self {
+        let core = Core::with_joe().await;
+        core.add_location_without_mfa("Servers", &["10.30.0.0/24"]).await;
+        let person = core.session("joe").await;
+        let polling = configured(core.ask(new_device(&person, "laptop", &key(1))).await).token.unwrap();
+        let (seed, recovery) = core.set_up_factor_with_codes(&person).await;
+        core.ask(activate(&person, PASSWORD)).await.unwrap();
+        let login = core.begin_login(&key(1)).await;
+        let host = core.host_session("web-1").await;
+        Self { recovery: recovery[0].clone(), core, person, host, polling, login, seed }
+    }
+
+    /// What it is, and the requests that it is for.
+    fn tokens(&self) -> [(&'static str, &str, &'static [&'static str]); 5] {
+        [
+            ("a person", &self.person, &ENROLLMENT),
+            // Its refusals differ where it is known and means nothing; they have their own test.
+            ("a host", &self.host, &ENROLLMENT),
+            ("a device", &self.polling, &["instance_info"]),
+            ("a login", &self.login, &LOGIN),
+            ("a recovery code", &self.recovery, &[]),
+        ]
+    }
+}
+
+/// All tables but the two in which every request may leave something.
+async fn contents(core: &Core) -> BTreeMap<String, String> {
+    let mut reader = SqliteConnection::connect(core.database().to_str().unwrap()).await.unwrap();
+    let tables: Vec<String> = sqlx::query_scalar(
+        "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT IN ('activity', 'sqlite_sequence')",
+    )
+    .fetch_all(&mut reader)
+    .await
+    .unwrap();
+    let mut contents = BTreeMap::new();
+    for table in tables {
+        let columns = "SELECT group_concat('quote(' || name || ')', ' || '','' || ') FROM pragma_table_info($1)";
+        let columns: String = sqlx::query_scalar(columns).bind(&table).fetch_one(&mut reader).await.unwrap();
+        let rows = sqlx::AssertSqlSafe(format!("SELECT COALESCE(group_concat({columns}, ';'), '') FROM {table}"));
+        contents.insert(table, sqlx::query_scalar(rows).fetch_one(&mut reader).await.unwrap());
+    }
+    contents
+}
+
+/// Code and text of a refusal; a success in full.
+fn told(reply: Reply) -> String {
+    match reply {
+        Ok(payload) => format!("{payload:?}"),
+        Err(rejection) => format!("{rejection:?}"),
+    }
+}
+
+fn setup_start(token: &str) -> Payload {
+    let (method, token) = (MfaMethod::Totp.into(), token.to_owned());
+    Payload::CodeMfaSetupStart(CodeMfaSetupStartRequest { method, token })
+}
+
+fn setup_finish(token: &str) -> Payload {
+    let (code, token, method) = ("000000".to_owned(), token.to_owned(), MfaMethod::Totp.into());
+    Payload::CodeMfaSetupFinish(CodeMfaSetupFinishRequest { code, token, method })
+}
+
+fn login_finish(token: &str, code: &str) -> Payload {
+    let (token, code, auth_pub_key) = (token.to_owned(), Some(code.to_owned()), None);
+    Payload::ClientMfaFinish(ClientMfaFinishRequest { token, code, auth_pub_key })
+}
+
+fn validation(token: &str) -> Payload {
+    Payload::ClientMfaTokenValidation(ClientMfaTokenValidationRequest { token: token.to_owned() })
+}
