@@ -10,6 +10,11 @@ use serde_json::json;
 
 const START: &str = "/api/v1/enrollment/start";
 const CREATE: &str = "/api/v1/enrollment/create_device";
+const NETWORK_INFO: &str = "/api/v1/enrollment/network_info";
+const START_FACTOR: &str = "/api/v1/enrollment/register-mfa/code/start";
+const FINISH_FACTOR: &str = "/api/v1/enrollment/register-mfa/code/finish";
+const START_LOGIN: &str = "/api/v1/client-mfa/start";
+const FINISH_LOGIN: &str = "/api/v1/client-mfa/finish";
 
 #[tokio::test]
 async fn malformed_requests_get_their_status_and_json() {
@@ -39,6 +44,62 @@ async fn malformed_requests_get_their_status_and_json() {
     let coded = cluster.public().with_header("transfer-encoding", "gzip");
     let reply = coded.send(Method::POST, START, Bytes::from_static(b"{}")).await.expect("a foreign coding");
     assert_refused("a foreign coding", &reply, &[400, 501]);
+}
+
+#[tokio::test]
+async fn malformed_requests_around_the_second_factor_get_their_status_and_json() {
+    let cluster = Cluster::start().await.expect("the cluster starts");
+    let token = cluster.invite("joe").await.expect("a person is invited");
+    let enrollment = Enrollment::start(&cluster.public(), &token).await.expect("start");
+    let json =
+        cluster.public().with_header("content-type", "application/json").with_header("cookie", &enrollment.cookie);
+    let huge = "x".repeat(20_000);
+    let deep = format!(r#"{{"token":{}1{}}}"#, "[".repeat(4_000), "]".repeat(4_000));
+    for path in [NETWORK_INFO, START_FACTOR, FINISH_FACTOR, START_LOGIN, FINISH_LOGIN] {
+        for (what, body, statuses) in [
+            ("broken JSON", r#"{"token":"#, &[400][..]),
+            ("an empty body", "", &[400]),
+            ("no object", "[]", &[400, 422]),
+            ("nothing in it", "{}", &[400, 422]),
+            ("null", "null", &[400, 422]),
+            (
+                "a duplicate field",
+                r#"{"method":0,"method":1,"token":"a","token":"b","code":"1","code":"2","pubkey":"a","pubkey":"b"}"#,
+                &[400, 422],
+            ),
+            ("deep nesting", &deep, &[400, 422]),
+            ("a huge body", &huge, &[413]),
+            ("bytes that are no text", "\u{0}\u{1}", &[400]),
+        ] {
+            let what = format!("{what} at {path}");
+            let reply = json.send(Method::POST, path, Bytes::copy_from_slice(body.as_bytes())).await.expect(&what);
+            assert_refused(&what, &reply, statuses);
+        }
+        assert_refused(path, &cluster.public().get(path).await.expect("GET"), &[405]);
+    }
+    for (path, body, status) in [
+        (NETWORK_INFO, json!({ "pubkey": "no key" }), 400),
+        (NETWORK_INFO, json!({ "pubkey": 7 }), 422),
+        (START_FACTOR, json!({ "method": "Morse" }), 400),
+        (START_FACTOR, json!({ "method": "Email" }), 400),
+        (START_FACTOR, json!({ "method": 4_711 }), 400),
+        (FINISH_FACTOR, json!({ "code": "123456", "method": "Totp" }), 400),
+        (FINISH_FACTOR, json!({ "code": 123_456, "method": "Totp" }), 422),
+        (FINISH_FACTOR, json!({ "code": "x".repeat(9_000), "method": "Totp" }), 400),
+        (START_LOGIN, json!({ "location_id": i64::MAX, "pubkey": "\u{0}", "method": 0 }), 400),
+        (START_LOGIN, json!({ "location_id": "1", "pubkey": "", "method": 0 }), 422),
+        (START_LOGIN, json!({ "location_id": 1, "pubkey": "", "method": 99 }), 400),
+        (FINISH_LOGIN, json!({ "token": "", "code": "" }), 400),
+        (FINISH_LOGIN, json!({ "token": "' OR 1=1 --", "code": "000000" }), 400),
+        (FINISH_LOGIN, json!({ "token": "x".repeat(32), "code": null, "auth_pub_key": "k" }), 400),
+    ] {
+        let what = format!("{body} at {path}");
+        let reply = json.post(path, &body).await.expect(&what);
+        assert_refused(&what, &reply, &[status]);
+    }
+    // Nothing of this has done anything to the session.
+    let created = enrollment.create_device("laptop", &public_key().expect("a key")).await.expect("create_device");
+    assert_eq!(created.status, 200, "{created:?}");
 }
 
 #[tokio::test]

@@ -9,10 +9,10 @@ use std::{
 };
 
 use postern_tests::{
-    Client, Process, enrollment::enroll, eventually, ports::Ports, process::Launch, programs::program,
+    Authenticator, Client, Process, enrollment::enroll, eventually, ports::Ports, process::Launch, programs::program,
     programs::repository,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 const UP_WITHIN: Duration = Duration::from_secs(30);
@@ -28,11 +28,12 @@ struct Deployment {
 #[tokio::test]
 async fn a_person_enrolls_with_what_deploy_up_prints() {
     let deployment = Deployment::new();
-    let begun = Instant::now();
+    let (begun, waited_before) = (Instant::now(), waited_for_a_processor());
     let printed = deployment.up_detached().await;
-    let took = begun.elapsed();
-    eprintln!("deploy/up --detach: ready after {took:?}");
-    assert!(took < Duration::from_secs(5), "ready after {took:?}");
+    let (took, waited) = (begun.elapsed(), waited_for_a_processor() - waited_before);
+    eprintln!("deploy/up --detach: ready after {took:?}, for {waited:?} of which somebody waited for a processor");
+    // When others load the machine, that is not its doing.
+    assert!(took < Duration::from_secs(5) + waited, "ready after {took:?}, without a processor for {waited:?}");
     let public = format!("public http://{}", deployment.public);
     assert_eq!(printed.lines().next(), Some(&*public), "{printed}");
 
@@ -45,6 +46,30 @@ async fn a_person_enrolls_with_what_deploy_up_prints() {
 
     let enrolled = enroll(&Client::new(deployment.public), token).await.expect("the printed token enrolls a person");
     assert_eq!(enrolled.device["configs"][0]["location_mfa_mode"], 2, "{}", enrolled.device["configs"]);
+}
+
+#[tokio::test]
+async fn the_printed_lines_take_a_person_into_the_location() {
+    let deployment = Deployment::new();
+    let printed = deployment.up_detached().await;
+    let mut lines = printed.lines().filter_map(|line| line.strip_prefix("  "));
+    let terminal = Terminal::new(lines.next().expect("the line that sets variables"));
+    let mut calls = lines.filter(|line| line.starts_with("curl "));
+    let mut call = async |answers: &[(&str, &str)]| terminal.run(calls.next().expect("one more call"), answers).await;
+
+    assert!(call(&[]).await["instance"].is_object());
+    let device = call(&[]).await;
+    let seed = call(&[]).await;
+    let app = Authenticator::new(seed["totp_secret"].as_str().expect("a seed")).expect("an authenticator app");
+    let code = app.code_before().await.expect("a code");
+    assert!(call(&[("<what the app shows for totp_secret>", &code)]).await["recovery_codes"].is_array());
+    assert_eq!(call(&[]).await, json!({}));
+    let polled = call(&[("<token of create_device>", device["token"].as_str().expect("a token"))]).await;
+    assert_eq!(polled["device_config"]["configs"], device["configs"]);
+    let session = call(&[]).await;
+    let token = session["token"].as_str().expect("a token");
+    let passed = call(&[("<token of client-mfa/start>", token), ("<what the app shows now>", &app.code())]).await;
+    assert!(passed["preshared_key"].is_string(), "{passed}");
 }
 
 #[tokio::test]
@@ -67,7 +92,7 @@ async fn state_survives_down_and_up_and_a_new_person_is_invited() {
     let second = deployment.up_json();
     assert_ne!(second["enrollment_login"], first["enrollment_login"]);
     let client = Client::new(deployment.public);
-    let poll = serde_json::json!({ "token": enrolled.polling_token });
+    let poll = json!({ "token": enrolled.polling_token });
     assert_eq!(client.post("/api/v1/poll", &poll).await.expect("poll").status, 200, "the first device is forgotten");
     enroll(&client, second["enrollment_token"].as_str().expect("a token")).await.expect("enroll the second person");
 }
@@ -214,6 +239,45 @@ impl Drop for Deployment {
             std::process::Command::new(repository().join("deploy/down")).arg("--state").arg(self.state.path()).status();
         assert!(std::thread::panicking() || down.is_ok_and(|status| status.success()), "deploy/down failed");
     }
+}
+
+/// Where a person pastes the printed lines.
+struct Terminal {
+    folder: TempDir,
+    variables: String,
+}
+
+impl Terminal {
+    /// `variables` is a line that sets some; what it works out stays as it is.
+    fn new(variables: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let script = format!("{variables}\ndeclare -p json key");
+        let output = std::process::Command::new("bash").arg("-c").arg(script).output().expect("bash runs");
+        assert!(output.status.success(), "{output:?}");
+        let variables = String::from_utf8(output.stdout).expect("text");
+        Self { folder, variables }
+    }
+
+    /// What the line prints, after the person has put answers of earlier ones in.
+    async fn run(&self, line: &str, answers: &[(&str, &str)]) -> Value {
+        let mut line = line.to_owned();
+        for (blank, answer) in answers {
+            assert!(line.contains(blank), "no {blank} in {line}");
+            line = line.replace(blank, answer);
+        }
+        assert!(!line.contains('<'), "something is left to fill in: {line}");
+        let mut bash = tokio::process::Command::new("bash");
+        bash.current_dir(self.folder.path()).arg("-c").arg(format!("{}\n{line}", self.variables));
+        let output = bash.output().await.expect("bash runs");
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {line}: {output:?}"))
+    }
+}
+
+/// For how long, since this machine was started, somebody has waited for a processor; nothing where the kernel does not say.
+fn waited_for_a_processor() -> Duration {
+    let pressure = fs::read_to_string("/proc/pressure/cpu").unwrap_or_default();
+    let some = pressure.lines().find(|line| line.starts_with("some ")).and_then(|line| line.split_once("total="));
+    Duration::from_micros(some.map_or(0, |(_, total)| total.trim().parse().expect("microseconds")))
 }
 
 fn pids(up: &Value) -> Vec<u64> {

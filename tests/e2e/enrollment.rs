@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use postern_tests::{
-    Cluster,
+    Cluster, Setup,
     enrollment::{Enrollment, PASSWORD, enroll, public_key},
+    mfa::{Device, SecondFactor},
 };
 use serde_json::json;
 
@@ -74,4 +75,27 @@ async fn a_second_person_takes_nothing_from_the_first() {
     assert_eq!(owners, ["joe", "ann"]);
     let people = cluster.cli(&["user", "list"]).await.expect("user list");
     assert!(people.as_array().expect("a list").iter().all(|person| person["enrolled"] == true), "{people}");
+}
+
+#[tokio::test]
+async fn an_installation_may_ask_for_a_second_factor_and_a_device() {
+    let asks = vec![("MFA_REQUIRED", "true".to_owned()), ("VPN_SETUP_OPTIONAL", "false".to_owned())];
+    let setup = Setup { core_settings: asks, ..Setup::default() };
+    let cluster = Cluster::start_with(setup).await.expect("the cluster starts");
+    let token = cluster.invite("joe").await.expect("a person is invited");
+    let enrollment = Enrollment::start(&cluster.public(), &token).await.expect("start");
+    let settings = &enrollment.started["settings"];
+    assert_eq!((&settings["mfa_required"], &settings["vpn_setup_optional"]), (&json!(true), &json!(false)));
+
+    let refused = enrollment.activate_user(PASSWORD).await.expect("activate_user");
+    assert_eq!(
+        (refused.status, &refused.json().expect("JSON")["error"]),
+        (400, &json!("set up a second factor first"))
+    );
+    SecondFactor::set_up(&enrollment).await.expect("a factor");
+    let refused = enrollment.activate_user(PASSWORD).await.expect("activate_user");
+    assert_eq!((refused.status, &refused.json().expect("JSON")["error"]), (400, &json!("add a device first")));
+    Device::create(&enrollment, "laptop").await.expect("a device");
+    let activated = enrollment.activate_user(PASSWORD).await.expect("activate_user");
+    assert_eq!(activated.status, 200, "{activated:?}");
 }

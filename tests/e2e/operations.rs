@@ -1,10 +1,13 @@
 //! An operation takes effect at most once, however often and through whichever Edge it is repeated.
 
 use postern_tests::{
-    Cluster,
+    Cluster, at_once,
     enrollment::{Enrollment, public_key},
+    mfa::finish_login,
 };
 use serde_json::Value;
+
+use crate::cluster_with_a_member;
 
 const OPERATION: &str = "0123456789abcdef0123456789abcdef";
 
@@ -79,4 +82,40 @@ async fn somebody_elses_operation_id_is_worth_nothing() {
 
     assert_ne!(stolen.status, 200, "{stolen:?}");
     assert_eq!(devices(&cluster).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_login_repeated_through_the_other_edge_gives_the_same_key() {
+    let (cluster, joe) = cluster_with_a_member().await;
+    let session = joe.device.begin_login(&cluster.public()).await.expect("client-mfa/start");
+    let code = joe.factor.authenticator.code();
+    let edges = [0, 1].map(|edge| cluster.edges[edge].client().with_header("x-operation-id", OPERATION));
+
+    let original = finish_login(&edges[0], &session, &code).await.expect("client-mfa/finish");
+    let repeated = finish_login(&edges[1], &session, &code).await.expect("client-mfa/finish again");
+    assert_eq!((original.status, repeated.status), (200, 200), "{repeated:?}");
+    assert_eq!(original.body, repeated.body);
+
+    // Another operation with the same login and code is no repeat.
+    let anew = finish_login(&cluster.public(), &session, &code).await.expect("client-mfa/finish");
+    assert_eq!(anew.status, 400, "{anew:?}");
+}
+
+#[tokio::test]
+async fn a_wrong_code_sent_fifty_times_by_one_operation_counts_once() {
+    let (cluster, joe) = cluster_with_a_member().await;
+    let session = joe.device.begin_login(&cluster.public()).await.expect("client-mfa/start");
+    let wrong = joe.factor.authenticator.wrong_code();
+    let replies = at_once(50, |number| {
+        let edge = cluster.edges[number % 2].client().with_header("x-operation-id", OPERATION);
+        let (session, wrong) = (session.clone(), wrong.clone());
+        async move { finish_login(&edge, &session, &wrong).await.expect("client-mfa/finish") }
+    })
+    .await
+    .expect("all answered");
+    assert!(replies.iter().all(|reply| reply.status == 401), "{replies:?}");
+
+    // Had it counted more often than five times, nobody would look at this code.
+    let passed = joe.log_in(&cluster.public()).await.expect("client-mfa/finish");
+    assert_eq!(passed.status, 200, "{passed:?}");
 }

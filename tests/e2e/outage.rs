@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use postern_tests::{Bare, Client, Load, cluster::START_LIMIT, eventually};
+use postern_tests::{Bare, Client, Load, cluster::START_LIMIT, eventually, nginx::Nginx};
 use serde_json::json;
 
 use crate::cluster_with_a_device;
@@ -17,8 +17,14 @@ async fn while_core_is_away_every_answer_is_json_and_at_once() {
     let load = Load::polls(cluster.public(), &token, RATE);
     tokio::time::sleep(PHASE).await;
 
-    let bare = Bare::start().await.expect("a bare server");
-    let control = Load::polls(Client::new(bare.address), &token, RATE);
+    let bare = [Bare::start().await.expect("a bare server"), Bare::start().await.expect("another")];
+    let (folder, address) = (cluster.folder().join("bare"), cluster.address().expect("an address"));
+    let nginx = Nginx::start(&folder, address, &bare.each_ref().map(|bare| bare.address)).expect("a second NGINX");
+    let control = Client::new(nginx.public);
+    eventually("the second NGINX answers", START_LIMIT, || async { control.get("/livez").await.is_ok() })
+        .await
+        .expect("a second NGINX");
+    let control = Load::polls(control, &token, RATE);
     cluster.core.kill().expect("kill core");
     for edge in &cluster.edges {
         edge.ready(false, Duration::from_secs(1)).await.expect("the Edge notices");
@@ -28,15 +34,17 @@ async fn while_core_is_away_every_answer_is_json_and_at_once() {
     tokio::time::sleep(PHASE).await;
     let summary = load.finish().await.expect("the load ends");
     let control = control.finish().await.expect("the control ends");
-    let machine = control.p99_of(200).expect("the bare server answered");
-    eprintln!("core killed: {summary}, p99 of 503: {:?}, of a bare server: {machine:?}", summary.p99_of(503));
+    let machine = control.p99_of(503).expect("the bare servers answered");
+    eprintln!("core killed: {summary}, p99 of 503: {:?}, of bare servers: {machine:?}", summary.p99_of(503));
 
     assert_eq!(summary.not_json(), 0, "{summary}");
     let statuses = summary.statuses();
     assert!(statuses[&503] as u32 > RATE, "{summary}");
     let p99 = summary.p99_of(503).expect("there were 503s");
-    // What the machine itself keeps a caller waiting at this moment is not the Edges' doing.
-    assert!(p99 < Duration::from_millis(20) + machine, "p99 of 503: {p99:?}, of a bare server: {machine:?}");
+    // What the machine itself keeps a caller waiting at this moment is not the Edges' doing. When others load it, programs
+    // that it treats alike differ by as much again.
+    let limit = Duration::from_millis(20) + 3 * machine;
+    assert!(p99 < limit, "p99 of 503: {p99:?}, of bare servers: {machine:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

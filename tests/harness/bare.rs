@@ -1,6 +1,7 @@
-//! A server that answers at once from memory: what a measured time would be if the programs under test took none.
+//! A server that answers 503 at once from memory: what a measured time would be if the programs under test took none.
 //!
-//! Asked at the same moment by the same kind of client, it says how long this machine keeps anybody waiting just now.
+//! Asked at the same moment, by the same kind of client and through the same kind of NGINX, which tries another one as well,
+//! it says how long this machine keeps anybody waiting just now.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -11,7 +12,7 @@ use tokio::{
     task::JoinSet,
 };
 
-const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}";
+const ANSWER: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}";
 
 /// Longer than any request of ours.
 const REQUEST_MAX: usize = 4096;

@@ -1,7 +1,8 @@
 //! A client that sends one request on a connection of its own, as curl does.
 
 use std::{
-    net::SocketAddr,
+    io,
+    net::{Ipv4Addr, SocketAddr},
     time::{Duration, Instant},
 };
 
@@ -11,7 +12,10 @@ use http::{HeaderMap, Method, Request};
 use http_body_util::{BodyExt, Full};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
-use tokio::{net::TcpStream, time::timeout};
+use tokio::{
+    net::{TcpSocket, TcpStream},
+    time::timeout,
+};
 
 /// Longer than any answer may take, so that a late answer is seen as late and not as lost.
 const GIVE_UP_AFTER: Duration = Duration::from_secs(10);
@@ -20,6 +24,7 @@ const GIVE_UP_AFTER: Duration = Duration::from_secs(10);
 #[derive(Debug, Clone)]
 pub struct Client {
     address: SocketAddr,
+    source: Option<Ipv4Addr>,
     headers: Vec<(String, String)>,
 }
 
@@ -34,11 +39,18 @@ pub struct Reply {
 
 impl Client {
     pub fn new(address: SocketAddr) -> Self {
-        Self { address, headers: Vec::new() }
+        Self { address, source: None, headers: Vec::new() }
     }
 
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The same client on another host: any address of 127.0.0.0/8 is this machine's.
+    #[must_use]
+    pub fn from_address(mut self, source: Ipv4Addr) -> Self {
+        self.source = Some(source);
+        self
     }
 
     /// The same client, sending one more header with each request.
@@ -66,7 +78,7 @@ impl Client {
 
     async fn exchange(&self, method: Method, path: &str, body: Bytes) -> Result<Reply> {
         let begun = Instant::now();
-        let stream = TcpStream::connect(self.address).await.context("cannot connect")?;
+        let stream = self.connect().await.context("cannot connect")?;
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
         let mut request = Request::builder().method(method).uri(path).header("host", self.address.to_string());
         for (name, value) in &self.headers {
@@ -84,6 +96,13 @@ impl Client {
         // error, the exchange says as well.
         let (reply, _) = tokio::join!(exchange, connection);
         reply
+    }
+
+    async fn connect(&self) -> io::Result<TcpStream> {
+        let Some(source) = self.source else { return TcpStream::connect(self.address).await };
+        let socket = TcpSocket::new_v4()?;
+        socket.bind((source, 0).into())?;
+        socket.connect(self.address).await
     }
 }
 

@@ -1,8 +1,10 @@
 //! A Core, its Edges and an NGINX in a folder of their own.
 
+mod edge;
+mod start;
+
 use std::{
-    fs,
-    net::{Ipv4Addr, SocketAddr},
+    net::SocketAddr,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -11,13 +13,9 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::{
-    Client, Process, eventually,
-    nginx::Nginx,
-    ports::Ports,
-    process::{self, Launch},
-    programs::program,
-};
+pub use self::edge::Edge;
+use self::start::{Site, start_core, start_edge};
+use crate::{Client, Process, eventually, nginx::Nginx, ports::Ports, process, programs::program};
 
 /// How long a program may take to start on a busy machine before a test gives up on it.
 pub const START_LIMIT: Duration = Duration::from_secs(20);
@@ -28,6 +26,10 @@ pub struct Setup {
     pub edges: usize,
     /// Settings of every Edge beyond the addresses, as environment variables without their prefix.
     pub edge_settings: Vec<(&'static str, String)>,
+    /// The same for Core.
+    pub core_settings: Vec<(&'static str, String)>,
+    /// A folder with a `core.db` and a `master.key` made beforehand, used in place; it needs a location.
+    pub core_folder: Option<PathBuf>,
 }
 
 /// Running programs. Dropping it ends them, and prints their logs when the test is failing.
@@ -41,18 +43,9 @@ pub struct Cluster {
     ports: Ports,
 }
 
-/// One Edge and where it listens.
-#[derive(Debug)]
-pub struct Edge {
-    pub process: Process,
-    pub name: String,
-    pub http: SocketAddr,
-    pub tunnel: SocketAddr,
-}
-
 impl Default for Setup {
     fn default() -> Self {
-        Self { edges: 2, edge_settings: Vec::new() }
+        Self { edges: 2, edge_settings: Vec::new(), core_settings: Vec::new(), core_folder: None }
     }
 }
 
@@ -65,16 +58,15 @@ impl Cluster {
     pub async fn start_with(setup: Setup) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("postern-test-").tempdir()?;
         let mut ports = Ports::take()?;
-        let public = loopback(ports.port()?);
-        let (core, core_environment) = start_core(folder.path(), &mut ports, public)?;
-        let mut edges = Vec::new();
-        for number in 1..=setup.edges {
-            edges.push(start_edge(folder.path(), &mut ports, public, (number, &setup))?);
-        }
+        let public = start::loopback(ports.port()?);
+        let mut site = Site { folder: folder.path(), ports: &mut ports, public };
+        let (core, core_environment) = start_core(&mut site, &setup)?;
+        let edges =
+            (1..=setup.edges).map(|number| start_edge(&mut site, number, &setup)).collect::<Result<Vec<_>>>()?;
         let addresses: Vec<_> = edges.iter().map(|edge| edge.http).collect();
         let nginx = Nginx::start(&folder.path().join("nginx"), public, &addresses)?;
         let cluster = Self { core, edges, nginx, core_environment, folder, ports };
-        cluster.settle().await?;
+        cluster.settle(setup.core_folder.is_none()).await?;
         Ok(cluster)
     }
 
@@ -83,12 +75,17 @@ impl Cluster {
         Client::new(self.nginx.public)
     }
 
-    /// Runs `postern-core …  --json` and gives what it printed; fails when it fails.
+    /// Runs `postern-core … --json` and gives what it printed; fails when it fails.
     pub async fn cli(&self, arguments: &[&str]) -> Result<Value> {
+        let printed = self.cli_text(&[arguments, &["--json"]].concat()).await?;
+        serde_json::from_str(&printed).with_context(|| format!("postern-core {arguments:?} printed no JSON: {printed}"))
+    }
+
+    /// Runs `postern-core …` and gives what it printed for people; fails when it fails.
+    pub async fn cli_text(&self, arguments: &[&str]) -> Result<String> {
         let mut command = tokio::process::Command::from(process::command(&program("postern-core")?));
         let output = command
             .args(arguments)
-            .arg("--json")
             .envs(self.core_environment.iter().cloned())
             .kill_on_drop(true)
             .output()
@@ -96,7 +93,7 @@ impl Cluster {
             .context("cannot run postern-core")?;
         let said = String::from_utf8_lossy(&output.stderr);
         ensure!(output.status.success(), "postern-core {arguments:?}: {} {said}", output.status);
-        serde_json::from_slice(&output.stdout).with_context(|| format!("postern-core {arguments:?} printed no JSON"))
+        String::from_utf8(output.stdout).with_context(|| format!("postern-core {arguments:?} printed no text"))
     }
 
     /// A new person and a token that works now.
@@ -118,6 +115,30 @@ impl Cluster {
             .with_context(|| format!("{name} is not listed: {list}"))
     }
 
+    /// Ends Core without warning, starts it again, and waits until every Edge is ready.
+    pub async fn restart_core(&mut self) -> Result<()> {
+        self.core.kill()?;
+        for edge in &self.edges {
+            edge.ready(false, START_LIMIT).await?;
+        }
+        self.core.start_again()?;
+        self.core_listens().await?;
+        for edge in &self.edges {
+            edge.ready(true, START_LIMIT).await?;
+        }
+        Ok(())
+    }
+
+    /// Waits until Core takes commands.
+    pub async fn core_listens(&self) -> Result<Duration> {
+        let socket = self.folder().join("core/core.sock");
+        eventually("postern-core listens on its socket", START_LIMIT, || {
+            let socket = socket.clone();
+            async move { tokio::net::UnixStream::connect(socket).await.is_ok() }
+        })
+        .await
+    }
+
     /// Waits until this Edge says that it is ready, or that it is not.
     pub async fn ready(&self, edge: usize, ready: bool, within: Duration) -> Result<Duration> {
         self.edges[edge].ready(ready, within).await
@@ -131,7 +152,7 @@ impl Cluster {
 
     /// Another address of this cluster's own.
     pub fn address(&mut self) -> Result<SocketAddr> {
-        Ok(loopback(self.ports.port()?))
+        Ok(start::loopback(self.ports.port()?))
     }
 
     /// Everything that every program wrote.
@@ -145,20 +166,16 @@ impl Cluster {
         self.folder.path()
     }
 
-    async fn settle(&self) -> Result<()> {
-        let socket = self.folder().join("core/core.sock");
-        eventually("postern-core listens on its socket", START_LIMIT, || {
-            let socket = socket.clone();
-            async move { tokio::net::UnixStream::connect(socket).await.is_ok() }
-        })
-        .await
-        .with_context(|| self.logs())?;
+    async fn settle(&self, is_new: bool) -> Result<()> {
+        self.core_listens().await.with_context(|| self.logs())?;
         for edge in &self.edges {
             edge.alive().await.with_context(|| self.logs())?;
             let address = edge.tunnel.to_string();
             self.cli(&["edge", "add", &address, "--name", &edge.name]).await.with_context(|| self.logs())?;
         }
-        self.add_location("Office").await?;
+        if is_new {
+            self.add_location("Office").await?;
+        }
         for edge in &self.edges {
             edge.ready(true, START_LIMIT).await.with_context(|| self.logs())?;
         }
@@ -181,100 +198,6 @@ impl Drop for Cluster {
             eprintln!("{}", self.logs());
         }
     }
-}
-
-impl Edge {
-    /// A client of this Edge itself, which trusts it as it trusts NGINX.
-    pub fn client(&self) -> Client {
-        Client::new(self.http)
-    }
-
-    /// A client of its metrics.
-    pub fn metrics(&self) -> Result<Client> {
-        let address = self.process.setting("POSTERN_EDGE__METRICS_LISTEN").context("no metrics_listen")?;
-        Ok(Client::new(address.parse()?))
-    }
-
-    /// Waits until the process answers.
-    pub async fn alive(&self) -> Result<Duration> {
-        let client = self.client();
-        eventually(&format!("{} answers /livez", self.name), START_LIMIT, || async {
-            client.get("/livez").await.is_ok_and(|reply| reply.status == 200)
-        })
-        .await
-    }
-
-    /// Waits until `/readyz` says this.
-    pub async fn ready(&self, ready: bool, within: Duration) -> Result<Duration> {
-        let client = self.client();
-        let status = if ready { 200 } else { 503 };
-        eventually(&format!("{} answers /readyz with {status}", self.name), within, || async {
-            client.get("/readyz").await.is_ok_and(|reply| reply.status == status)
-        })
-        .await
-    }
-}
-
-fn start_core(folder: &Path, ports: &mut Ports, public: SocketAddr) -> Result<(Process, Vec<(String, String)>)> {
-    let own = folder.join("core");
-    fs::create_dir_all(&own)?;
-    let path = |name: &str| own.join(name).display().to_string();
-    let environment = settings(
-        "POSTERN_CORE__",
-        [
-            ("DATABASE", path("core.db")),
-            ("MASTER_KEY_FILE", path("master.key")),
-            ("SOCKET", path("core.sock")),
-            ("METRICS_LISTEN", loopback(ports.port()?).to_string()),
-            ("PUBLIC_URL", format!("http://{public}/")),
-        ],
-    );
-    let launch = Launch {
-        name: "core".to_owned(),
-        program: program("postern-core")?,
-        arguments: vec!["serve".to_owned()],
-        environment: environment.clone(),
-        log: folder.join("core.log"),
-    };
-    Ok((Process::start(launch)?, environment))
-}
-
-fn start_edge(folder: &Path, ports: &mut Ports, public: SocketAddr, edge: (usize, &Setup)) -> Result<Edge> {
-    let (number, setup) = edge;
-    let name = format!("edge-{number}");
-    let [http, tunnel, metrics] = [ports.port()?, ports.port()?, ports.port()?].map(loopback);
-    let identity: PathBuf = folder.join(&name);
-    let mut environment = settings(
-        "POSTERN_EDGE__",
-        [
-            ("HTTP_LISTEN", http.to_string()),
-            ("TUNNEL_LISTEN", tunnel.to_string()),
-            ("METRICS_LISTEN", metrics.to_string()),
-            ("PUBLIC_URL", format!("http://{public}/")),
-            ("IDENTITY_DIR", identity.display().to_string()),
-            ("TRUSTED_PROXIES", "127.0.0.0/8".to_owned()),
-            ("ADOPTION_FROM", "127.0.0.0/8".to_owned()),
-            ("NAME", name.clone()),
-            ("EXPOSE_NAME", "true".to_owned()),
-        ],
-    );
-    environment.extend(settings("POSTERN_EDGE__", setup.edge_settings.iter().cloned()));
-    let launch = Launch {
-        name: name.clone(),
-        program: program("postern-edge")?,
-        arguments: vec!["serve".to_owned()],
-        environment,
-        log: folder.join(format!("{name}.log")),
-    };
-    Ok(Edge { process: Process::start(launch)?, name, http, tunnel })
-}
-
-fn settings(prefix: &str, values: impl IntoIterator<Item = (&'static str, String)>) -> Vec<(String, String)> {
-    values.into_iter().map(|(key, value)| (format!("{prefix}{key}"), value)).collect()
-}
-
-fn loopback(port: u16) -> SocketAddr {
-    (Ipv4Addr::LOCALHOST, port).into()
 }
 
 fn titled(name: &str, log: &str) -> String {

@@ -50,7 +50,8 @@ impl Enrollment {
         self.post("/api/v1/enrollment/activate_user", &json!({ "password": password, "phone_number": null })).await
     }
 
-    async fn post(&self, path: &str, body: &Value) -> Result<Reply> {
+    /// Any step of this session.
+    pub async fn post(&self, path: &str, body: &Value) -> Result<Reply> {
         self.client.clone().with_header("cookie", &self.cookie).post(path, body).await
     }
 }

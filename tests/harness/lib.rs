@@ -3,20 +3,29 @@
 //! A [`Cluster`] is a Core, some Edges and a real NGINX in a folder of their own, with the files that are shipped. It waits
 //! for conditions, never for time; it stops only what it started, and shows every log when a test fails.
 
+pub mod at_once;
+pub mod authenticator;
 pub mod bare;
+pub mod bench;
 pub mod client;
 pub mod cluster;
 pub mod condition;
+pub mod curl;
 pub mod enrollment;
 pub mod load;
+pub mod mfa;
 pub mod nginx;
 pub mod ports;
 pub mod process;
 pub mod programs;
 
+pub use at_once::{at_once, in_turns};
+pub use authenticator::Authenticator;
 pub use bare::Bare;
 pub use client::{Client, Reply};
 pub use cluster::{Cluster, Setup};
 pub use condition::eventually;
+pub use curl::Curl;
 pub use load::{Load, Summary};
+pub use mfa::Member;
 pub use process::Process;

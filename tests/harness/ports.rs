@@ -4,9 +4,12 @@
 //! its port still free.
 
 use std::{
-    fs::{self, File},
+    io::ErrorKind,
     net::{Ipv4Addr, TcpListener},
-    os::unix::fs::MetadataExt,
+    os::{
+        linux::net::SocketAddrExt,
+        unix::net::{SocketAddr, UnixListener},
+    },
 };
 
 use anyhow::{Context, Result, bail};
@@ -20,20 +23,16 @@ const BLOCK: u16 = 40;
 pub struct Ports {
     next: u16,
     end: u16,
-    _lock: File,
+    _lock: UnixListener,
 }
 
 impl Ports {
     /// The first block that no other test holds and no other program uses.
     pub fn take() -> Result<Self> {
-        // One folder for each user, for nobody may lock another one's files.
-        let user = fs::metadata("/proc/self").context("cannot find out who runs this")?.uid();
-        let folder = std::env::temp_dir().join(format!("postern-test-ports-{user}"));
-        fs::create_dir_all(&folder).context("cannot make the folder of port locks")?;
         for block in 0..BLOCKS {
             let first = FIRST + block * BLOCK;
-            let lock = File::create(folder.join(first.to_string())).context("cannot make a port lock")?;
-            if lock.try_lock().is_ok() && (first..first + BLOCK).all(is_free) {
+            let Some(lock) = lock(first)? else { continue };
+            if (first..first + BLOCK).all(is_free) {
                 return Ok(Self { next: first, end: first + BLOCK, _lock: lock });
             }
         }
@@ -50,6 +49,30 @@ impl Ports {
     }
 }
 
+/// A name that one process on this host can hold, whoever runs it and whatever its `TMPDIR` is; like the ports themselves
+/// it belongs to a network namespace, and it goes with its process.
+fn lock(first: u16) -> Result<Option<UnixListener>> {
+    let name = SocketAddr::from_abstract_name(format!("postern-test-ports-{first}")).context("no abstract sockets")?;
+    match UnixListener::bind_addr(&name) {
+        Ok(lock) => Ok(Some(lock)),
+        Err(error) if error.kind() == ErrorKind::AddrInUse => Ok(None),
+        Err(error) => Err(error).context("cannot lock a block of ports"),
+    }
+}
+
 fn is_free(port: u16) -> bool {
     TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_at_the_same_time_share_no_port() {
+        let (mut one, mut other) = (Ports::take().unwrap(), Ports::take().unwrap());
+        let ports = |ports: &mut Ports| -> Vec<_> { (0..BLOCK).map(|_| ports.port().unwrap()).collect() };
+        let (one, other) = (ports(&mut one), ports(&mut other));
+        assert!(one.iter().all(|port| !other.contains(port)), "{one:?} {other:?}");
+    }
 }

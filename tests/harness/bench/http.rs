@@ -7,16 +7,33 @@ use tokio::io::{AsyncRead, AsyncReadExt as _};
 const BUFFER: usize = 64 * 1024;
 
 /// A POST with this JSON, as it goes over the wire.
-pub(crate) fn post(path: &str, json: &str) -> Vec<u8> {
+pub fn post(path: &str, json: &str) -> Vec<u8> {
+    post_with(path, "", json)
+}
+
+/// The same with the session that a cookie holds.
+pub fn post_in_session(path: &str, cookie: &str, json: &str) -> Vec<u8> {
+    post_with(path, &format!("cookie: {cookie}\r\n"), json)
+}
+
+fn post_with(path: &str, headers: &str, json: &str) -> Vec<u8> {
     let length = json.len();
     let head = format!("POST {path} HTTP/1.1\r\nhost: edge.example\r\ncontent-type: application/json\r\n");
     let agent = "user-agent: bench/1.0\r\ndefguard-client-version: 2.0.0\r\n";
-    format!("{head}{agent}content-length: {length}\r\n\r\n{json}").into_bytes()
+    format!("{head}{agent}{headers}content-length: {length}\r\n\r\n{json}").into_bytes()
+}
+
+/// One answer, as it lies in the buffer.
+#[derive(Debug, Clone, Copy)]
+pub struct Answer<'a> {
+    pub status: u16,
+    pub head: &'a [u8],
+    pub body: &'a [u8],
 }
 
 /// Reads answers from one connection, one after the other.
 #[derive(Debug)]
-pub(crate) struct Answers<R> {
+pub struct Answers<R> {
     source: R,
     buffer: Vec<u8>,
     filled: usize,
@@ -24,17 +41,17 @@ pub(crate) struct Answers<R> {
 }
 
 impl<R: AsyncRead + Unpin> Answers<R> {
-    pub(crate) fn new(source: R) -> Self {
+    pub fn new(source: R) -> Self {
         Self { source, buffer: vec![0; BUFFER], filled: 0, is_last: false }
     }
 
     /// The server closes the connection after the answer just read: NGINX does so after a thousand.
-    pub(crate) fn is_last(&self) -> bool {
+    pub fn is_last(&self) -> bool {
         self.is_last
     }
 
-    /// Status of the next answer, and its body, which is valid until the next call.
-    pub(crate) async fn next(&mut self) -> Result<(u16, &[u8])> {
+    /// The next answer, which is valid until the next call.
+    pub async fn next(&mut self) -> Result<Answer<'_>> {
         self.filled = 0;
         loop {
             let received = self.source.read(&mut self.buffer[self.filled..]).await?;
@@ -46,7 +63,8 @@ impl<R: AsyncRead + Unpin> Answers<R> {
                 && head.end + head.body <= self.filled
             {
                 self.is_last = head.closes;
-                return Ok((head.status, &self.buffer[head.end..head.end + head.body]));
+                let (text, rest) = self.buffer.split_at(head.end);
+                return Ok(Answer { status: head.status, head: text, body: &rest[..head.body] });
             }
         }
     }

@@ -11,21 +11,21 @@ use anyhow::{Context as _, Result, ensure};
 
 /// A running child. Dropping it kills the process and waits for its end.
 #[derive(Debug)]
-pub(crate) struct Child {
+pub struct Child {
     process: std::process::Child,
     name: String,
 }
 
 impl Child {
     /// This program in another role.
-    pub(crate) fn of_ourselves(role: &str, options: &[(&str, String)]) -> Result<Self> {
+    pub fn of_ourselves(role: &str, options: &[(&str, String)]) -> Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
         command.arg(role).args(options.iter().flat_map(|(name, value)| [*name, value]));
         Self::start(role, command.stdout(Stdio::piped()))
     }
 
     /// Another program, which writes to a file.
-    pub(crate) fn logged(name: &str, command: &mut Command, log: &Path) -> Result<Self> {
+    pub fn logged(name: &str, command: &mut Command, log: &Path) -> Result<Self> {
         let log = File::create(log)?;
         Self::start(name, command.stdout(log.try_clone()?).stderr(log))
     }
@@ -35,12 +35,12 @@ impl Child {
         Ok(Self { process, name: name.to_owned() })
     }
 
-    pub(crate) fn pid(&self) -> u32 {
+    pub fn pid(&self) -> u32 {
         self.process.id()
     }
 
     /// The one line that a child in a role of ours prints.
-    pub(crate) fn line(&mut self) -> Result<String> {
+    pub fn line(&mut self) -> Result<String> {
         let output = self.process.stdout.take().context("this child was heard already")?;
         let mut line = String::new();
         BufReader::new(output.take(4096)).read_line(&mut line)?;

@@ -3,12 +3,11 @@
 use std::{net::SocketAddr, time::Duration};
 
 use anyhow::Result;
+use postern_tests::bench::{child::Child, process};
 
 use crate::{
     args::Args,
-    children::Child,
     measure::{Figure, Target, median},
-    process,
     report::{Pair, Report},
     scene::{Call, Scene},
 };

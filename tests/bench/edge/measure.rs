@@ -3,8 +3,9 @@
 use std::{net::SocketAddr, path::Path, time::Duration};
 
 use anyhow::Result;
+use postern_tests::bench::{process, statistics::middle};
 
-use crate::{load, process};
+use crate::load;
 
 /// What one load cost those who answered it.
 #[derive(Debug, Clone, Copy, Default)]
@@ -39,8 +40,8 @@ impl Target<'_> {
             cpu_us: each(before.0, after.0),
             core_cpu_us: self.core.map(|_| each(before.1, after.1)),
             per_second: answered / (outcome.elapsed_us as f64 / 1e6),
-            p50_us: outcome.p50_us.into(),
-            p99_us: outcome.p99_us.into(),
+            p50_us: outcome.spread.p50_us.into(),
+            p99_us: outcome.spread.p99_us.into(),
         })
     }
 
@@ -57,7 +58,7 @@ pub(crate) fn median(figures: &[Figure]) -> Figure {
     let core: Vec<f64> = figures.iter().filter_map(|figure| figure.core_cpu_us).collect();
     Figure {
         cpu_us: middle(figures.iter().map(|figure| figure.cpu_us)),
-        core_cpu_us: (!core.is_empty()).then(|| middle(core.into_iter())),
+        core_cpu_us: (!core.is_empty()).then(|| middle(core)),
         per_second: middle(figures.iter().map(|figure| figure.per_second)),
         p50_us: middle(figures.iter().map(|figure| figure.p50_us)),
         p99_us: middle(figures.iter().map(|figure| figure.p99_us)),
@@ -66,14 +67,4 @@ pub(crate) fn median(figures: &[Figure]) -> Figure {
 
 fn processor_time(pids: &[u32]) -> Result<Duration> {
     pids.iter().map(|pid| process::processor_time(*pid)).sum()
-}
-
-fn middle(values: impl Iterator<Item = f64>) -> f64 {
-    let mut values: Vec<f64> = values.collect();
-    values.sort_by(f64::total_cmp);
-    match values.len() {
-        0 => f64::NAN,
-        odd if odd % 2 == 1 => values[odd / 2],
-        even => f64::midpoint(values[even / 2 - 1], values[even / 2]),
-    }
 }

@@ -8,11 +8,17 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
-use postern_tests::{Client, cluster::START_LIMIT, eventually, ports::Ports};
+use postern_tests::{
+    Client,
+    bench::{child::Child, http},
+    cluster::START_LIMIT,
+    eventually,
+    ports::Ports,
+};
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::{children::Child, http, measure::Target};
+use crate::measure::Target;
 
 /// As long as the real ones. What it says does not matter to a FakeCore.
 const TOKEN: &str = "iGrLJH0kLDLWZfSXmKdJWDBoUU7WV0TC";

@@ -8,16 +8,22 @@ use anyhow::{Context as _, Result};
 const TICKS_PER_SECOND: u64 = 100;
 
 /// User and system time of a process with all its threads, those that have ended included.
-pub(crate) fn processor_time(pid: u32) -> Result<Duration> {
+pub fn processor_time(pid: u32) -> Result<Duration> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).context("the measured process has ended")?;
     ticks(&stat).map(|ticks| Duration::from_millis(ticks * 1000 / TICKS_PER_SECOND)).context("/proc/PID/stat")
 }
 
 /// Memory in use (`VmRSS`), in KiB.
-pub(crate) fn resident_kib(pid: u32) -> Result<u64> {
+pub fn resident_kib(pid: u32) -> Result<u64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).context("the measured process has ended")?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
     line.trim().trim_end_matches(" kB").parse().context("VmRSS is no number")
+}
+
+/// A process and the processes it started, such as NGINX and its workers.
+pub fn family(pid: u32) -> Result<Vec<u32>> {
+    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).context("the process has ended")?;
+    std::iter::once(Ok(pid)).chain(children.split_whitespace().map(|child| Ok(child.parse()?))).collect()
 }
 
 /// utime and stime are the 14th and 15th field; the 2nd is a name that may hold anything, in brackets.

@@ -7,13 +7,9 @@
 
 mod args;
 mod bare;
-mod build;
-mod children;
 mod fake_core;
-mod http;
 mod load;
 mod measure;
-mod process;
 mod report;
 mod round;
 mod scene;
@@ -23,6 +19,7 @@ use std::{path::Path, process::ExitCode};
 
 use anyhow::Result;
 use clap::Parser as _;
+use postern_tests::bench::build;
 
 use crate::{
     args::{Args, Role},
@@ -49,7 +46,10 @@ fn bench(args: &Args) -> Result<ExitCode> {
         println!("run me with: cargo bench -p postern-tests --bench edge");
         return Ok(ExitCode::SUCCESS);
     }
-    let edge = build::release_edge(args)?;
+    let edge = match &args.edge_bin {
+        Some(named) => named.clone(),
+        None => build::release()?.join("postern-edge"),
+    };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(measure_all(args, &edge))
 }

@@ -4,15 +4,10 @@ use std::{path::PathBuf, process::Command};
 
 use anyhow::{Context as _, Result, ensure};
 
-use postern_tests::programs::repository;
+use crate::programs::repository;
 
-use crate::args::Args;
-
-/// Builds Edge and Core into the folder in which the harness looks for them, unless the command line names an Edge.
-pub(crate) fn release_edge(args: &Args) -> Result<PathBuf> {
-    if let Some(named) = &args.edge_bin {
-        return Ok(named.clone());
-    }
+/// Builds Edge and Core into the folder in which the harness looks for them, and gives that folder.
+pub fn release() -> Result<PathBuf> {
     // The bench itself lies in TARGET/release/deps, whatever CARGO_TARGET_DIR says.
     let release = std::env::current_exe()?.ancestors().nth(2).context("no target folder")?.to_owned();
     let status = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
@@ -21,5 +16,5 @@ pub(crate) fn release_edge(args: &Args) -> Result<PathBuf> {
         .current_dir(repository())
         .status()?;
     ensure!(status.success(), "the release build failed");
-    Ok(release.join("postern-edge"))
+    Ok(release)
 }

@@ -10,17 +10,15 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
-use serde::{Deserialize, Serialize};
-use tokio::{
-    io::AsyncWriteExt as _,
-    net::{
-        TcpStream,
-        tcp::{OwnedReadHalf, OwnedWriteHalf},
-    },
-    task::JoinSet,
+use postern_tests::bench::{
+    child::Child,
+    connection::Connection,
+    statistics::{Spread, Waits},
 };
+use serde::{Deserialize, Serialize};
+use tokio::task::JoinSet;
 
-use crate::{args::LoadOptions, children::Child, http::Answers};
+use crate::args::LoadOptions;
 
 /// Enough that neither end waits for the other.
 pub(crate) const CONNECTIONS: usize = 64;
@@ -32,9 +30,7 @@ pub(crate) struct Outcome {
     /// Answers that were no 200.
     pub(crate) refused: u64,
     pub(crate) elapsed_us: u64,
-    pub(crate) p50_us: u32,
-    pub(crate) p99_us: u32,
-    pub(crate) worst_us: u32,
+    pub(crate) spread: Spread,
 }
 
 /// Runs a load in a process of its own.
@@ -70,47 +66,30 @@ async fn drive(options: &LoadOptions) -> Result<Outcome> {
     for _ in 0..options.connections {
         connections.spawn(one_connection(options.address, Arc::clone(&request), end));
     }
-    let mut waits = Vec::new();
+    let mut waits = Waits::default();
     let mut refused = 0;
     for one in connections.join_all().await {
         let one = one?;
-        waits.extend(one.waits_us);
+        waits.append(one.waits);
         refused += one.refused;
     }
     let elapsed_us = begun.elapsed().as_micros().try_into()?;
-    waits.sort_unstable();
-    let at = |part: f64| waits.get((waits.len() as f64 * part) as usize).or(waits.last()).copied().unwrap_or_default();
-    let (p50_us, p99_us, worst_us) = (at(0.5), at(0.99), at(1.0));
-    Ok(Outcome { answered: waits.len().try_into()?, refused, elapsed_us, p50_us, p99_us, worst_us })
+    Ok(Outcome { answered: waits.len().try_into()?, refused, elapsed_us, spread: waits.spread() })
 }
 
 #[derive(Debug, Default)]
-struct Connection {
-    waits_us: Vec<u32>,
+struct Seen {
+    waits: Waits,
     refused: u64,
 }
 
-async fn one_connection(address: SocketAddr, request: Arc<[u8]>, end: Instant) -> Result<Connection> {
-    let (mut answers, mut sink) = connect(address).await?;
-    let mut seen = Connection::default();
-    let mut asked = Instant::now();
-    while asked < end {
-        sink.write_all(&request).await?;
-        let (status, _) = answers.next().await?;
-        seen.refused += u64::from(status != 200);
-        let answered = Instant::now();
-        seen.waits_us.push((answered - asked).as_micros().try_into().unwrap_or(u32::MAX));
-        asked = answered;
-        if answers.is_last() {
-            (answers, sink) = connect(address).await?;
-        }
+async fn one_connection(address: SocketAddr, request: Arc<[u8]>, end: Instant) -> Result<Seen> {
+    let mut connection = Connection::open(address).await?;
+    let mut seen = Seen::default();
+    while Instant::now() < end {
+        let (answer, took) = connection.exchange(&request).await?;
+        seen.refused += u64::from(answer.status != 200);
+        seen.waits.push(took);
     }
     Ok(seen)
-}
-
-async fn connect(address: SocketAddr) -> Result<(Answers<OwnedReadHalf>, OwnedWriteHalf)> {
-    let connection = TcpStream::connect(address).await.with_context(|| format!("cannot reach {address}"))?;
-    connection.set_nodelay(true)?;
-    let (source, sink) = connection.into_split();
-    Ok((Answers::new(source), sink))
 }
