@@ -13,7 +13,7 @@ pub mod setup;
 
 pub(crate) use attempts::DELAY_MAX;
 pub use attempts::{NETWORK_MAX, SIDE_MAX, Side, Standing, Standings, Throttled};
-pub use authenticator::{Code, Seed};
+pub use authenticator::{Code, SealedSeed, Seed};
 pub use authorisation::PresharedKey;
 pub use familiar::{Network, RecentPolls, Whereabouts};
 pub use recovery::RecoveryCode;

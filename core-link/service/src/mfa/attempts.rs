@@ -111,7 +111,7 @@ where
 {
     let now = tx.now();
     let counted = match side {
-        Side::Familiar(network) => count_familiar(tx, person, network).await?,
+        Side::Familiar(network) => tx.count_familiar_attempt(person, network, (NETWORK_MAX, SIDE_MAX)).await?,
         Side::Elsewhere => tx.count_attempt_elsewhere(person, SIDE_MAX).await?,
     };
     let Some(failures) = counted else {
@@ -124,11 +124,6 @@ where
         tx.delay_attempts(person, side, now.after(delay)).await?;
     }
     Ok(())
-}
-
-async fn count_familiar(tx: &mut Tx, person: PersonId, network: Network) -> Result<Option<u32>, StoreError> {
-    let Some(failures) = tx.count_attempt_in(person, network, NETWORK_MAX).await? else { return Ok(None) };
-    Ok(tx.count_familiar_attempt(person, SIDE_MAX).await?.then_some(failures))
 }
 
 #[cfg(test)]

@@ -20,6 +20,10 @@ const STEP_SECONDS: u64 = 30;
 #[derive(Clone, PartialEq, Eq)]
 pub struct Seed(Zeroizing<[u8; SEED_LENGTH]>);
 
+/// A seed as it rests in the store. Opened only after the attempt is counted.
+#[derive(Debug, Clone)]
+pub struct SealedSeed(pub(crate) Vec<u8>);
+
 /// What a person typed where a code is asked for.
 #[derive(Clone)]
 pub struct Code {

@@ -1,16 +1,10 @@
 //! What a passed login is worth: for some hours the device may be in the location, under a key made for that.
 
-use std::{fmt, time::Duration};
+use std::fmt;
 
 use aws_lc_rs::rand;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use zeroize::Zeroizing;
-
-use crate::{
-    device::DeviceId,
-    location::LocationId,
-    store::{StoreError, Tx},
-};
 
 pub(crate) const KEY_LENGTH: usize = 32;
 
@@ -19,7 +13,7 @@ pub(crate) const KEY_LENGTH: usize = 32;
 pub struct PresharedKey(Zeroizing<[u8; KEY_LENGTH]>);
 
 impl PresharedKey {
-    fn random() -> Self {
+    pub(super) fn random() -> Self {
         let mut key = Zeroizing::new([0; KEY_LENGTH]);
         rand::fill(&mut *key).expect("the system's random numbers are available");
         Self(key)
@@ -43,17 +37,4 @@ impl fmt::Debug for PresharedKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("PresharedKey(***)")
     }
-}
-
-/// Lets the device in from now on, under a new key.
-pub(super) async fn grant(
-    tx: &mut Tx,
-    device: DeviceId,
-    location: LocationId,
-    lifetime: Duration,
-) -> Result<PresharedKey, StoreError> {
-    let key = PresharedKey::random();
-    let until = tx.now().after(lifetime);
-    tx.authorise(device, location, &key, until).await?;
-    Ok(key)
 }

@@ -143,8 +143,7 @@ pub async fn start(
     let token = Token::random();
     let digest = token.digest(tx.sealer());
     let expires_at = tx.now().after(SESSION_LIFETIME);
-    tx.insert_login(&digest, (device, request.location), side, expires_at).await?;
-    tx.forget_oldest_logins(device, side, SESSIONS_MAX).await?;
+    tx.insert_login(&digest, (device, request.location), side, (expires_at, SESSIONS_MAX)).await?;
     Ok(Login { token })
 }
 

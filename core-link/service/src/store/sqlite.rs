@@ -23,6 +23,8 @@ mod writer;
 
 use std::{
     fmt, fs, io,
+    num::NonZeroUsize,
+    ops::RangeInclusive,
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
     sync::Arc,
@@ -31,10 +33,12 @@ use std::{
 
 use futures::future::BoxFuture;
 use sqlx::{
-    ConnectOptions as _,
+    ConnectOptions as _, SqlitePool,
     pool::PoolConnection,
     sqlite::{Sqlite, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
+
+use tokio::time::timeout;
 
 use super::{Effects, OpenError, StoreError};
 use crate::{
@@ -46,8 +50,10 @@ use crate::{
 /// Another process has the file for at most a command's time; a caller leaves after 4 s.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(1);
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(1);
-/// SQLite reads on the caller's processor; more readers than that only take turns.
-const READERS: u32 = 4;
+/// A disk that stalls while Core starts is no reason to give up.
+const OPEN_TIMEOUT: Duration = Duration::from_secs(30);
+/// As many as there are processors, within this: more only take turns, and each has a cache of its own.
+const READERS: RangeInclusive<usize> = 2..=8;
 /// Negative: KiB. At 50,000 people a poll finds in this what it needs; filled only as far as the database is large.
 const READER_CACHE: &str = "-16384";
 /// The pages that changes touch lie all over a large database. There is one writer.
@@ -115,9 +121,11 @@ impl Database {
         let writing = options.clone().pragma("cache_size", WRITER_CACHE).pragma("wal_autocheckpoint", CHECKPOINT_AFTER);
         let writing = pool(1).connect_with(writing).await.map_err(failed)?;
         let reading = options.read_only(true).pragma("cache_size", READER_CACHE);
-        let readers = pool(READERS).connect_with(reading).await.map_err(failed)?;
+        let processors = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        let count = processors.clamp(*READERS.start(), *READERS.end());
+        let readers = pool(u32::try_from(count).unwrap_or(1)).connect_with(reading).await.map_err(failed)?;
         let part = Part { sealer, clock };
-        let readers = readers::Readers::new(readers, part.clone());
+        let readers = readers::Readers::new(readers, count, part.clone());
         let database = Self { readers, writer: writer::Writer::start(writing, part.clone()), part };
         database.check_master_key(path).await?;
         Ok(database)
@@ -182,9 +190,14 @@ impl Tx {
         &self.part.sealer
     }
 
+    /// Ends with the commit, which takes what the last job did along.
+    async fn begin(&mut self) -> Result<(), StoreError> {
+        self.run("BEGIN IMMEDIATE; SAVEPOINT job").await
+    }
+
     async fn begin_job(&mut self) -> Result<(), StoreError> {
         self.log.before_job = self.log.lines.len();
-        self.run("SAVEPOINT job").await
+        self.run("RELEASE job; SAVEPOINT job").await
     }
 
     /// Goes back to the start of this job, within its transaction.
@@ -212,10 +225,16 @@ impl Tx {
     }
 }
 
+/// From the pool, within the time that a caller has.
+async fn acquire(pool: &SqlitePool) -> Result<PoolConnection<Sqlite>, StoreError> {
+    let acquired = timeout(ACQUIRE_TIMEOUT, pool.acquire()).await.map_err(|_| sqlx::Error::PoolTimedOut)?;
+    Ok(acquired?)
+}
+
 fn pool(connections: u32) -> SqlitePoolOptions {
     SqlitePoolOptions::new()
         .max_connections(connections)
-        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .acquire_timeout(OPEN_TIMEOUT)
         .idle_timeout(None)
         .max_lifetime(None)
         // A connection to a file does not go stale.

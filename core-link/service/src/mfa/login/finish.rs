@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::super::{
-    Code, PresharedKey, Side, Standings, Throttled, Whereabouts, attempts, authorisation, familiar, recovery,
+    Code, PresharedKey, SealedSeed, Side, Standings, Throttled, Whereabouts, attempts, familiar, recovery,
 };
 use crate::{
     activity::{Attempt, Factor},
@@ -32,7 +32,8 @@ pub struct LoginSession {
     pub person_is_disabled: bool,
     /// The device has an address in the location.
     pub has_access: bool,
-    pub has_factor: bool,
+    /// `None`: the person has no factor.
+    pub sealed_seed: Option<SealedSeed>,
     pub standings: Standings,
     /// When this network was last seen with the person.
     pub network_seen_at: Option<Timestamp>,
@@ -119,8 +120,8 @@ pub async fn finish(
             return Err(FinishError::WrongCode);
         }
     }
-    tx.end_login(session.id).await?;
-    let preshared_key = authorisation::grant(tx, session.device, session.location, lifetime).await?;
+    let preshared_key = PresharedKey::random();
+    tx.pass_login(&session, &preshared_key, tx.now().after(lifetime)).await?;
     familiar::learn(tx, session.person, shown.whereabouts.network, session.network_seen_at).await?;
     tx.record(&attempt.done().with_detail(describe(&session, shown.code.factor()))).await?;
     Ok(Authorised { preshared_key })
@@ -146,7 +147,7 @@ async fn admit(tx: &mut Tx, shown: &ShownLogin, attempt: &mut Attempt) -> Result
     if !session.has_access {
         return Err(FinishError::NoAccess);
     }
-    if !session.has_factor {
+    if session.sealed_seed.is_none() {
         return Err(FinishError::NoFactor);
     }
     if shown.code.is_empty() {
@@ -163,15 +164,10 @@ async fn admit(tx: &mut Tx, shown: &ShownLogin, attempt: &mut Attempt) -> Result
 
 async fn accept_code(tx: &mut Tx, session: &LoginSession, side: Side, code: &Code) -> Result<(), FinishError> {
     attempts::count::<FinishError>(tx, session.person, side).await?;
-    let seed = tx.authenticator_seed(session.person).await?.ok_or(FinishError::NoFactor)?;
+    let sealed = session.sealed_seed.as_ref().ok_or(FinishError::NoFactor)?;
+    let seed = tx.open_authenticator_seed(session.person, sealed)?;
     let step = seed.step_of(code, tx.now()).ok_or(FinishError::WrongCode)?;
-    if !tx.accept_step(session.person, side, step).await? {
-        return Err(FinishError::CodeUsed);
-    }
-    match side {
-        Side::Familiar(_) => Ok(tx.forgive_attempts_in_networks(session.person).await?),
-        Side::Elsewhere => Ok(()),
-    }
+    if tx.accept_step(session.person, side, step).await? { Ok(()) } else { Err(FinishError::CodeUsed) }
 }
 
 /// Counted as every other attempt, but no delay and no lock keeps a right one out: nobody guesses 95 bits, and so a

@@ -26,40 +26,32 @@ impl Tx {
         standings(&row)
     }
 
-    /// Counts an attempt in one network, and says how many there were in a row with it. `None`: it may not be tried.
-    pub async fn count_attempt_in(
+    /// Counts an attempt in one network and for all familiar ones together, and says how many there were in a row here
+    /// with it. `None`: it may not be tried, here or anywhere familiar.
+    pub async fn count_familiar_attempt(
         &mut self,
         person: PersonId,
         network: Network,
-        failures_max: u32,
+        (here_max, together_max): (u32, u32),
     ) -> Result<Option<u32>, StoreError> {
         let now = self.now();
         let failures = sqlx::query_scalar(
             "INSERT INTO familiar_networks (person_id, network, seen_at, failures) VALUES ($1, $2, 0, 1)
              ON CONFLICT (person_id, network) DO UPDATE SET failures = failures + 1
-             WHERE retry_at NOT BETWEEN $3 + 1 AND $4 AND failures < $5 RETURNING failures",
+             WHERE retry_at NOT BETWEEN $3 + 1 AND $4 AND failures < $5;
+             UPDATE authenticators SET familiar_failures = familiar_failures + 1
+             WHERE person_id = $1 AND familiar_failures < $6 AND changes() = 1
+             RETURNING (SELECT failures FROM familiar_networks WHERE person_id = $1 AND network = $2)",
         )
         .bind(person.0)
         .bind(network.to_string())
         .bind(now.as_unix())
         .bind(now.after(DELAY_MAX).as_unix())
-        .bind(failures_max)
+        .bind(here_max)
+        .bind(together_max)
         .fetch_optional(&mut *self.connection)
         .await?;
         Ok(failures)
-    }
-
-    /// Counts an attempt for all familiar networks together. False: it may not be tried.
-    pub async fn count_familiar_attempt(&mut self, person: PersonId, failures_max: u32) -> Result<bool, StoreError> {
-        let counted = sqlx::query(
-            "UPDATE authenticators SET familiar_failures = familiar_failures + 1
-             WHERE person_id = $1 AND familiar_failures < $2",
-        )
-        .bind(person.0)
-        .bind(failures_max)
-        .execute(&mut *self.connection)
-        .await?;
-        Ok(counted.rows_affected() == 1)
     }
 
     /// Counts an attempt from elsewhere, and says how many there were in a row with it. `None`: it may not be tried.

@@ -5,7 +5,7 @@ use sqlx::Row as _;
 use super::Tx;
 use crate::{
     enrollment::EnrollmentTokenId,
-    mfa::{Seed, Side, setup::SetupState},
+    mfa::{SealedSeed, Seed, Side, setup::SetupState},
     person::PersonId,
     sealing::Place,
     store::StoreError,
@@ -70,10 +70,8 @@ impl Tx {
         sealed.flatten().map(|sealed| self.open_seed(PENDING, person, &sealed)).transpose()
     }
 
-    pub async fn authenticator_seed(&mut self, person: PersonId) -> Result<Option<Seed>, StoreError> {
-        let sealed = sqlx::query_scalar("SELECT sealed_seed FROM authenticators WHERE person_id = $1");
-        let sealed: Option<Option<Vec<u8>>> = sealed.bind(person.0).fetch_optional(&mut *self.connection).await?;
-        sealed.flatten().map(|sealed| self.open_seed(CONFIRMED, person, &sealed)).transpose()
+    pub fn open_authenticator_seed(&self, person: PersonId, sealed: &SealedSeed) -> Result<Seed, StoreError> {
+        self.open_seed(CONFIRMED, person, &sealed.0)
     }
 
     /// Makes this the person's factor, and its first code a spent one. An older `last_step` is worth nothing now: it
@@ -108,12 +106,15 @@ impl Tx {
         Ok(())
     }
 
-    /// Accepts the code of a step, once: false when this or a later step was accepted before.
+    /// Accepts the code of a step, once, and forgets the failures on that side: false when this or a later step was
+    /// accepted before.
     pub async fn accept_step(&mut self, person: PersonId, side: Side, step: i64) -> Result<bool, StoreError> {
         let accept = sqlx::query(match side {
             Side::Familiar(_) => {
                 "UPDATE authenticators SET last_step = $2, familiar_failures = 0
-                 WHERE person_id = $1 AND sealed_seed IS NOT NULL AND last_step < $2"
+                 WHERE person_id = $1 AND sealed_seed IS NOT NULL AND last_step < $2;
+                 UPDATE familiar_networks SET failures = 0, retry_at = 0
+                 WHERE person_id = $1 AND failures > 0 AND changes() = 1"
             }
             Side::Elsewhere => {
                 "UPDATE authenticators SET last_step = $2, elsewhere_failures = 0, elsewhere_retry_at = 0
@@ -121,7 +122,7 @@ impl Tx {
             }
         });
         let accepted = accept.bind(person.0).bind(step).execute(&mut *self.connection).await?;
-        Ok(accepted.rows_affected() == 1)
+        Ok(accepted.rows_affected() > 0)
     }
 
     fn open_seed(&self, column: &'static str, person: PersonId, sealed: &[u8]) -> Result<Seed, StoreError> {

@@ -2,7 +2,6 @@
 
 use super::Tx;
 use crate::{
-    clock::Timestamp,
     device::DeviceId,
     location::LocationId,
     mfa::PresharedKey,
@@ -12,32 +11,6 @@ use crate::{
 };
 
 impl Tx {
-    /// Lets a device into a location, in place of whatever let it in before.
-    pub async fn authorise(
-        &mut self,
-        device: DeviceId,
-        location: LocationId,
-        key: &PresharedKey,
-        until: Timestamp,
-    ) -> Result<(), StoreError> {
-        let now = self.now();
-        let sealed = self.sealer().seal(place(&row_name(device, location)), key.as_bytes());
-        sqlx::query(
-            "INSERT INTO authorisations (device_id, location_id, sealed_preshared_key, authorised_at, authorised_until)
-             VALUES ($1, $2, $3, $4, $5)
-             ON CONFLICT (device_id, location_id) DO UPDATE SET sealed_preshared_key = excluded.sealed_preshared_key,
-                authorised_at = excluded.authorised_at, authorised_until = excluded.authorised_until",
-        )
-        .bind(device.0)
-        .bind(location.0)
-        .bind(sealed)
-        .bind(now.as_unix())
-        .bind(until.as_unix())
-        .execute(&mut *self.connection)
-        .await?;
-        Ok(())
-    }
-
     pub async fn end_authorisations_of(&mut self, person: PersonId) -> Result<(), StoreError> {
         sqlx::query("DELETE FROM authorisations WHERE device_id IN (SELECT id FROM devices WHERE person_id = $1)")
             .bind(person.0)
@@ -45,6 +18,15 @@ impl Tx {
             .await?;
         Ok(())
     }
+}
+
+pub(super) fn seal_preshared_key(
+    sealer: &Sealer,
+    device: DeviceId,
+    location: LocationId,
+    key: &PresharedKey,
+) -> Vec<u8> {
+    sealer.seal(place(&row_name(device, location)), key.as_bytes())
 }
 
 /// The key of a row in `authorisations`.

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use sqlx::{Row as _, sqlite::SqliteRow};
 
-use super::{Tx, attempts::standings};
+use super::{Tx, attempts::standings, authorisations::seal_preshared_key};
 use crate::{
     clock::Timestamp,
     device::{DeviceId, PublicKey},
     location::{LocationId, MfaMode},
     mfa::{
-        Network, Side,
+        Network, PresharedKey, SealedSeed, Side,
         login::{LoginDevice, LoginPlace, LoginSession, LoginSessionId},
     },
     person::PersonId,
@@ -50,17 +50,20 @@ impl Tx {
         row.map(|row| Ok(LoginPlace { mfa_mode: mfa_mode(&row)?, device: login_device(&row)? })).transpose()
     }
 
+    /// Keeps a new login, and forgets all but the newest few of its device that were begun on this side.
     pub async fn insert_login(
         &mut self,
         token: &TokenDigest,
         (device, location): (DeviceId, LocationId),
         side: Side,
-        expires_at: Timestamp,
+        (expires_at, kept): (Timestamp, u32),
     ) -> Result<(), StoreError> {
         let now = self.now();
         sqlx::query(
             "INSERT INTO mfa_sessions (digest, device_id, location_id, is_familiar, created_at, expires_at)
-             VALUES ($1, $2, $3, $4, $5, $6)",
+             VALUES ($1, $2, $3, $4, $5, $6);
+             DELETE FROM mfa_sessions WHERE device_id = $2 AND is_familiar = $4 AND id <=
+             (SELECT id FROM mfa_sessions WHERE device_id = $2 AND is_familiar = $4 ORDER BY id DESC LIMIT 1 OFFSET $7)",
         )
         .bind(token.as_bytes())
         .bind(device.0)
@@ -68,19 +71,6 @@ impl Tx {
         .bind(is_familiar(side))
         .bind(now.as_unix())
         .bind(expires_at.as_unix())
-        .execute(&mut *self.connection)
-        .await?;
-        Ok(())
-    }
-
-    /// Forgets all but the newest few of a device that were begun on this side.
-    pub async fn forget_oldest_logins(&mut self, device: DeviceId, side: Side, kept: u32) -> Result<(), StoreError> {
-        sqlx::query(
-            "DELETE FROM mfa_sessions WHERE device_id = $1 AND is_familiar = $2 AND id <=
-             (SELECT id FROM mfa_sessions WHERE device_id = $1 AND is_familiar = $2 ORDER BY id DESC LIMIT 1 OFFSET $3)",
-        )
-        .bind(device.0)
-        .bind(is_familiar(side))
         .bind(kept)
         .execute(&mut *self.connection)
         .await?;
@@ -95,7 +85,7 @@ impl Tx {
     ) -> Result<Option<LoginSession>, StoreError> {
         let row = sqlx::query(
             "SELECT s.id, s.device_id, s.location_id, s.expires_at, l.name AS location_name, l.mfa_mode,
-                    p.id AS person_id, p.login, p.disabled_at, a.sealed_seed IS NOT NULL AS has_factor,
+                    p.id AS person_id, p.login, p.disabled_at, a.sealed_seed,
                     a.familiar_failures, a.elsewhere_failures, a.elsewhere_retry_at,
                     n.seen_at, n.failures, n.retry_at,
                     EXISTS (SELECT 1 FROM device_addresses AS x
@@ -115,9 +105,30 @@ impl Tx {
         row.as_ref().map(login_session).transpose()
     }
 
-    pub async fn end_login(&mut self, id: LoginSessionId) -> Result<(), StoreError> {
-        let delete = sqlx::query("DELETE FROM mfa_sessions WHERE id = $1").bind(id.0);
-        delete.execute(&mut *self.connection).await?;
+    /// Ends a login that passed: its device is let into the location, in place of whatever let it in before.
+    pub async fn pass_login(
+        &mut self,
+        login: &LoginSession,
+        key: &PresharedKey,
+        until: Timestamp,
+    ) -> Result<(), StoreError> {
+        let now = self.now();
+        let sealed = seal_preshared_key(self.sealer(), login.device, login.location, key);
+        sqlx::query(
+            "DELETE FROM mfa_sessions WHERE id = $1;
+             INSERT INTO authorisations (device_id, location_id, sealed_preshared_key, authorised_at, authorised_until)
+             VALUES ($2, $3, $4, $5, $6)
+             ON CONFLICT (device_id, location_id) DO UPDATE SET sealed_preshared_key = excluded.sealed_preshared_key,
+                authorised_at = excluded.authorised_at, authorised_until = excluded.authorised_until",
+        )
+        .bind(login.id.0)
+        .bind(login.device.0)
+        .bind(login.location.0)
+        .bind(sealed)
+        .bind(now.as_unix())
+        .bind(until.as_unix())
+        .execute(&mut *self.connection)
+        .await?;
         Ok(())
     }
 
@@ -170,7 +181,7 @@ fn login_session(row: &SqliteRow) -> Result<LoginSession, StoreError> {
         login: row.try_get("login")?,
         person_is_disabled: row.try_get::<Option<i64>, _>("disabled_at")?.is_some(),
         has_access: row.try_get("has_access")?,
-        has_factor: row.try_get("has_factor")?,
+        sealed_seed: row.try_get::<Option<Vec<u8>>, _>("sealed_seed")?.map(SealedSeed),
         standings: standings(row)?,
         network_seen_at: seen_at(row)?,
     })

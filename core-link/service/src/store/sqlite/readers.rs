@@ -15,7 +15,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::{ACQUIRE_TIMEOUT, Part, READERS, Tx};
+use super::{ACQUIRE_TIMEOUT, Part, Tx, acquire};
 use crate::store::StoreError;
 
 const USED_BEFORE_CHECK: u32 = 1000;
@@ -41,8 +41,8 @@ pub(in crate::store) struct Lease<'a> {
 }
 
 impl Readers {
-    pub(super) fn new(pool: SqlitePool, part: Part) -> Self {
-        Self { pool, part, permits: Semaphore::new(READERS as usize), idle: Mutex::default() }
+    pub(super) fn new(pool: SqlitePool, count: usize, part: Part) -> Self {
+        Self { pool, part, permits: Semaphore::new(count), idle: Mutex::default() }
     }
 
     /// Waits a little for its turn; then the store has too much to do.
@@ -52,7 +52,7 @@ impl Readers {
         let idle = self.idle().pop_back();
         let mut reader = match idle {
             Some(reader) => reader,
-            None => Reader { tx: Tx::new(self.pool.acquire().await?, self.part.clone()), used: 0 },
+            None => Reader { tx: Tx::new(acquire(&self.pool).await?, self.part.clone()), used: 0 },
         };
         reader.used += 1;
         metrics::counter!("postern_core_store_reads_total").increment(1);

@@ -18,7 +18,7 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{FULL, INPUT_OUTPUT, Part, Tx, is_trouble, result_code};
+use super::{FULL, INPUT_OUTPUT, Part, Tx, acquire, is_trouble, result_code};
 use crate::{
     activity::AuthLine,
     store::{Effects, StoreError},
@@ -193,10 +193,10 @@ impl Groups {
     async fn begin(&mut self) -> Result<&mut Tx, StoreError> {
         let tx = match self.tx.take() {
             Some(tx) => tx,
-            None => Tx::new(self.pool.acquire().await?, self.part.clone()),
+            None => Tx::new(acquire(&self.pool).await?, self.part.clone()),
         };
         let tx = self.tx.insert(tx);
-        tx.run("BEGIN IMMEDIATE").await?;
+        tx.begin().await?;
         Ok(tx)
     }
 
@@ -255,7 +255,6 @@ async fn run_job(tx: &mut Tx, job: &mut dyn Job) -> Result<Option<StoreError>, S
         Effects::Keep => {}
         Effects::Undo => tx.undo().await?,
     }
-    tx.run("RELEASE job").await?;
     Ok(failure)
 }
 
