@@ -28,12 +28,11 @@ struct Deployment {
 #[tokio::test]
 async fn a_person_enrolls_with_what_deploy_up_prints() {
     let deployment = Deployment::new();
-    let (begun, waited_before) = (Instant::now(), waited_for_a_processor());
+    let begun = Instant::now();
     let printed = deployment.up_detached().await;
-    let (took, waited) = (begun.elapsed(), waited_for_a_processor() - waited_before);
-    eprintln!("deploy/up --detach: ready after {took:?}, for {waited:?} of which somebody waited for a processor");
-    // When others load the machine, that is not its doing.
-    assert!(took < Duration::from_secs(5) + waited, "ready after {took:?}, without a processor for {waited:?}");
+    let took = begun.elapsed();
+    eprintln!("deploy/up --detach: ready after {took:?}");
+    assert!(took < Duration::from_secs(5), "ready after {took:?}");
     let public = format!("public http://{}", deployment.public);
     assert_eq!(printed.lines().next(), Some(&*public), "{printed}");
 
@@ -271,13 +270,6 @@ impl Terminal {
         let output = bash.output().await.expect("bash runs");
         serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {line}: {output:?}"))
     }
-}
-
-/// For how long, since this machine was started, somebody has waited for a processor; nothing where the kernel does not say.
-fn waited_for_a_processor() -> Duration {
-    let pressure = fs::read_to_string("/proc/pressure/cpu").unwrap_or_default();
-    let some = pressure.lines().find(|line| line.starts_with("some ")).and_then(|line| line.split_once("total="));
-    Duration::from_micros(some.map_or(0, |(_, total)| total.trim().parse().expect("microseconds")))
 }
 
 fn pids(up: &Value) -> Vec<u64> {

@@ -41,9 +41,8 @@ async fn while_core_is_away_every_answer_is_json_and_at_once() {
     let statuses = summary.statuses();
     assert!(statuses[&503] as u32 > RATE, "{summary}");
     let p99 = summary.p99_of(503).expect("there were 503s");
-    // What the machine itself keeps a caller waiting at this moment is not the Edges' doing. When others load it, programs
-    // that it treats alike differ by as much again.
-    let limit = Duration::from_millis(20) + 3 * machine;
+    // What the machine itself keeps a caller waiting at this moment is not the Edges' doing.
+    let limit = Duration::from_millis(20) + machine;
     assert!(p99 < limit, "p99 of 503: {p99:?}, of bare servers: {machine:?}");
 }
 
