@@ -117,8 +117,7 @@ impl Tx {
         self.forgive_attempts_in_networks(person).await
     }
 
-    /// What is left to forget after [`Self::accept_step`] on the familiar side.
-    pub async fn forgive_attempts_in_networks(&mut self, person: PersonId) -> Result<(), StoreError> {
+    async fn forgive_attempts_in_networks(&mut self, person: PersonId) -> Result<(), StoreError> {
         sqlx::query("UPDATE familiar_networks SET failures = 0, retry_at = 0 WHERE person_id = $1 AND failures > 0")
             .bind(person.0)
             .execute(&mut *self.connection)
