@@ -31,7 +31,7 @@ pub(crate) mod tls;
 
 /// From the first packet to the Edge's answer to our stream. A host that accepts connections but
 /// whose Edge hangs costs this much.
-const DIAL_MAX: Duration = Duration::from_secs(3);
+pub(crate) const DIAL_MAX: Duration = Duration::from_secs(3);
 
 /// Messages to the Edge that are not yet written. Replies are small, and at most as many as there
 /// are requests in flight; an Edge that reads nothing makes them wait.
@@ -59,14 +59,17 @@ async fn open(edge: &Edge, core: &CoreInstance) -> Result<Dialed, DialError> {
     introduce(stream, &edge.address, core).await
 }
 
+/// A connection on which nothing was called yet.
+pub(crate) async fn connect(edge: &Edge) -> Result<(Transport, ProxyClient<Channel>), DialError> {
+    speak(connect_tls(edge).await?, &edge.address).await
+}
+
 /// Opens the tunnel over a connection.
 pub(crate) async fn introduce<IO>(io: IO, address: &EdgeAddress, core: &CoreInstance) -> Result<Dialed, DialError>
 where
     IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    let closed = |source: TransportError| DialError::Closed { address: address.clone(), source: Box::new(source) };
-    let transport = Transport::open(io).await.map_err(closed)?;
-    let mut client = ProxyClient::with_origin(transport.channel(), headers::origin("https", address));
+    let (transport, mut client) = speak(io, address).await?;
     let (outgoing, queue) = mpsc::channel(OUTGOING_MAX);
     let ended = CancellationToken::new();
     let stream = Outgoing::new(queue, ended.clone());
@@ -77,6 +80,16 @@ where
     let peer = Peer::parse(reply.metadata().as_ref())
         .map_err(|source| DialError::Version { address: address.clone(), source })?;
     Ok(Dialed { peer, transport, client, inbound: reply.into_inner(), outgoing, ended })
+}
+
+async fn speak<IO>(io: IO, address: &EdgeAddress) -> Result<(Transport, ProxyClient<Channel>), DialError>
+where
+    IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let closed = |source: TransportError| DialError::Closed { address: address.clone(), source: Box::new(source) };
+    let transport = Transport::open(io).await.map_err(closed)?;
+    let client = ProxyClient::with_origin(transport.channel(), headers::origin("https", address));
+    Ok((transport, client))
 }
 
 async fn connect_tls(edge: &Edge) -> Result<TlsStream<TcpStream>, DialError> {
@@ -90,7 +103,7 @@ async fn connect_tls(edge: &Edge) -> Result<TlsStream<TcpStream>, DialError> {
 }
 
 /// The Edge's own words if it said something, else what happened to the connection.
-fn refusal(address: &EdgeAddress, transport: &Transport, status: Status) -> DialError {
+pub(crate) fn refusal(address: &EdgeAddress, transport: &Transport, status: Status) -> DialError {
     let address = address.clone();
     if let Some(source) = transport.wire().tls_error() {
         DialError::Tls { address, source: source.clone() }

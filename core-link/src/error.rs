@@ -2,7 +2,7 @@
 
 use std::{error::Error, fmt, io, time::Duration};
 
-use postern_proto::version::VersionError;
+use postern_proto::version::{PEER_MIN, VersionError};
 use tonic::Code;
 
 use crate::edge::{EdgeAddress, EdgeId};
@@ -73,7 +73,7 @@ pub enum DialError {
         message: String,
     },
     /// The Edge is no Edge, or too old.
-    #[error("{address} has no usable version")]
+    #[error("{address} is not a usable Edge; install version {PEER_MIN} or newer there")]
     Version {
         /// What was dialled.
         address: EdgeAddress,
@@ -84,6 +84,22 @@ pub enum DialError {
 }
 
 impl DialError {
+    /// It lies in the versions of both ends: only an update helps.
+    #[must_use]
+    pub fn is_incompatible(&self) -> bool {
+        match self {
+            Self::Version { .. } => true,
+            // What Edges of all makes answer to a Core that is too old for them.
+            Self::Refused { code, .. } => *code == Code::FailedPrecondition,
+            Self::Connect { .. }
+            | Self::TimedOut { .. }
+            | Self::OwnIdentity { .. }
+            | Self::WrongPeer { .. }
+            | Self::Tls { .. }
+            | Self::Closed { .. } => false,
+        }
+    }
+
     /// It may be over in a moment: the Edge is starting, or the network is away.
     /// What is not needs a person, and is retried slowly.
     #[must_use]

@@ -54,6 +54,7 @@
 
 #![warn(missing_docs)]
 
+mod acme;
 mod adoption;
 mod backoff;
 mod dialer;
@@ -69,7 +70,9 @@ mod supervisor;
 pub mod testing;
 mod transport;
 mod tunnel;
+mod web_certificate;
 
+pub use acme::{CertificateOrder, IssuedCertificate, OrderError, OrderStep, order_certificate};
 pub use adoption::{AdoptError, AdoptFailure, Adoption, Bundle, CsrReceived};
 pub use edge::{AddressError, Edge, EdgeAddress, EdgeId, EdgeTrust};
 pub use error::{DialError, PurgeError};
@@ -77,3 +80,4 @@ pub use greeting::{Greeting, GreetingError};
 pub use handler::{BadOperationId, Handler, OperationId, Reply, Request};
 pub use status::{LinkState, LinkStatus};
 pub use supervisor::{BadInstance, CoreInstance, Limits, Supervisor, SupervisorConfig};
+pub use web_certificate::WebCertificate;

@@ -30,6 +30,7 @@ use crate::{
     status::StatusCell,
     supervisor::{CoreInstance, Limits},
     tunnel::{Tunnel, TunnelEnd},
+    web_certificate::WebServing,
 };
 
 /// An Edge that restarts is away for less; a longer absence is worth a warning.
@@ -43,7 +44,7 @@ const AFTER_PANIC: Duration = Duration::from_secs(5);
 pub(crate) struct Core<H> {
     pub(crate) instance: CoreInstance,
     pub(crate) limits: Limits,
-    pub(crate) greetings: watch::Receiver<Greeting>,
+    pub(crate) announcements: Announcements,
     /// Owns the links and the requests they serve.
     pub(crate) tasks: TaskTracker,
     pub(crate) handler: H,
@@ -54,12 +55,19 @@ impl<H> Core<H> {
     pub(crate) fn new(
         instance: CoreInstance,
         limits: Limits,
-        greetings: watch::Receiver<Greeting>,
+        announcements: Announcements,
         tasks: TaskTracker,
         handler: H,
     ) -> Self {
-        Self { instance, limits, greetings, tasks, handler, links: AtomicUsize::new(0) }
+        Self { instance, limits, announcements, tasks, handler, links: AtomicUsize::new(0) }
     }
+}
+
+/// What every Edge is told unasked, when it changes and on each new tunnel.
+#[derive(Clone)]
+pub(crate) struct Announcements {
+    pub(crate) greetings: watch::Receiver<Greeting>,
+    pub(crate) web: watch::Receiver<WebServing>,
 }
 
 /// "Make the Edge forget its identity."
@@ -195,7 +203,11 @@ impl<H: Handler> Link<H> {
             away.warned = Some(failure);
             tracing::warn!(edge = %self.edge.id, address = %self.edge.address, %reason, "no tunnel to this Edge");
         }
-        self.status.set_dialing(reason);
+        if error.is_incompatible() {
+            self.status.set_incompatible(reason);
+        } else {
+            self.status.set_dialing(reason);
+        }
         Next::Dial(failure)
     }
 }

@@ -31,6 +31,14 @@ pub enum LinkState {
         /// Why the last try failed, or the tunnel ended; with all its causes.
         last_error: Option<String>,
     },
+    /// The Edge cannot be used, or does not take this Core, until a person installs another version there or here.
+    /// It is still dialled, now and then.
+    Incompatible {
+        /// Since when there has been no tunnel.
+        since: SystemTime,
+        /// Which of both, and what to do; with all causes.
+        reason: String,
+    },
     /// It has a tunnel.
     Connected {
         /// When the tunnel came up.
@@ -70,9 +78,23 @@ impl StatusCell {
     pub(crate) fn set_dialing(&self, error: String) {
         self.with(|entry| match &mut entry.state {
             LinkState::Dialing { last_error, .. } => *last_error = Some(error),
+            LinkState::Incompatible { since, .. } => {
+                entry.state = LinkState::Dialing { since: *since, last_error: Some(error) };
+            }
             LinkState::Connected { .. } => {
                 entry.state = LinkState::Dialing { since: SystemTime::now(), last_error: Some(error) };
             }
+        });
+    }
+
+    /// A dial failed for a reason that lies in the versions.
+    pub(crate) fn set_incompatible(&self, reason: String) {
+        self.with(|entry| {
+            let since = match &entry.state {
+                LinkState::Dialing { since, .. } | LinkState::Incompatible { since, .. } => *since,
+                LinkState::Connected { .. } => SystemTime::now(),
+            };
+            entry.state = LinkState::Incompatible { since, reason };
         });
     }
 

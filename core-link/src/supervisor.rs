@@ -25,8 +25,9 @@ use crate::{
     error::PurgeError,
     greeting::Greeting,
     handler::Handler,
-    link::{Core, Link, Purge},
+    link::{Announcements, Core, Link, Purge},
     status::{LinkStatus, StatusCell},
+    web_certificate::{WebCertificate, WebServing},
 };
 
 /// Over the drain limit: for the Edge to see the end, and the connection to close.
@@ -69,7 +70,8 @@ impl FromStr for CoreInstance {
 pub struct Limits {
     /// Requests served at the same time; one more is refused at once (code 8).
     pub requests_max: usize,
-    /// Requests that wait for a person (remote MFA), counted on their own.
+    /// Requests that wait for a person (remote MFA), counted on their own: more than an Edge has sockets for, since
+    /// the wait of a socket that is gone lasts on.
     pub approvals_max: usize,
     /// How long a drain waits for requests in flight. Waits for a person do not hold it up.
     pub drain_max: Duration,
@@ -77,7 +79,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { requests_max: 256, approvals_max: 1000, drain_max: REQUEST_BUDGET }
+        Self { requests_max: 256, approvals_max: 4096, drain_max: REQUEST_BUDGET }
     }
 }
 
@@ -101,6 +103,7 @@ pub struct Supervisor {
 struct Shared {
     links: Mutex<Links>,
     greeting: watch::Sender<Greeting>,
+    web: watch::Sender<WebServing>,
     limits: Limits,
     tasks: TaskTracker,
     start_link: Box<dyn Fn(Edge) -> LinkHandle + Send + Sync>,
@@ -128,10 +131,12 @@ impl Supervisor {
     #[must_use]
     pub fn start<H: Handler>(config: SupervisorConfig, handler: H) -> Self {
         let (greeting, greetings) = watch::channel(config.greeting);
+        let (web, web_serving) = watch::channel(WebServing::Never);
+        let announcements = Announcements { greetings, web: web_serving };
         let tasks = TaskTracker::new();
-        let core = Arc::new(Core::new(config.instance, config.limits, greetings, tasks.clone(), handler));
+        let core = Arc::new(Core::new(config.instance, config.limits, announcements, tasks.clone(), handler));
         let start_link = Box::new(move |edge| start_link(&core, edge));
-        let shared = Shared { links: Mutex::default(), greeting, limits: config.limits, tasks, start_link };
+        let shared = Shared { links: Mutex::default(), greeting, web, limits: config.limits, tasks, start_link };
         Self { shared: Arc::new(shared) }
     }
 
@@ -155,6 +160,17 @@ impl Supervisor {
     /// Pushes other session keys to all Edges, now and on each new tunnel.
     pub fn set_greeting(&self, greeting: Greeting) {
         self.shared.greeting.send_replace(greeting);
+    }
+
+    /// Says which certificate Edges show to browsers, if any: to all Edges now, and on each new tunnel after the
+    /// session keys. Before the first call nothing is said to a stock Edge, as a stock Core does without one.
+    pub fn set_web_certificate(&self, certificate: Option<WebCertificate>) {
+        self.shared.web.send_if_modified(|serving| {
+            let changed = serving.changed_to(certificate);
+            let differs = *serving != changed;
+            *serving = changed;
+            differs
+        });
     }
 
     /// How each link is doing, by id.

@@ -18,12 +18,14 @@ use crate::edge::{Edge, EdgeAddress, EdgeId};
 
 mod authority;
 mod service;
+mod stock;
 mod tunnel;
 
 pub use authority::FakeAuthority;
 use authority::Identity;
 pub use service::PurgeSeen;
 pub(crate) use service::{Shared, serve_proxy, serve_setup};
+pub use stock::{AcmeScript, Pushed, StockEdge, StockSettings, Unanswered};
 pub use tunnel::FakeTunnel;
 
 /// How the Edge behaves.
@@ -51,6 +53,8 @@ pub enum Manner {
     Impostor,
     /// Presents a certificate of another authority.
     Stranger,
+    /// Speaks TLS 1.2 only.
+    OldTls,
 }
 
 /// A running Edge. Dropping it is its crash.

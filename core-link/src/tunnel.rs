@@ -32,7 +32,7 @@ use crate::{
     greeting::push,
     handler::Handler,
     headers,
-    link::{Core, Purge},
+    link::{Announcements, Core, Purge},
     transport::{Channel, Transport},
 };
 
@@ -136,8 +136,9 @@ impl<H: Handler> Tunnel<H> {
 
     /// Serves until the tunnel ends, or is told to.
     pub(crate) async fn serve(mut self, stop: &CancellationToken, purges: &mut mpsc::Receiver<Purge>) -> TunnelEnd {
-        let mut greetings = self.core.greetings.clone();
+        let Announcements { mut greetings, mut web } = self.core.announcements.clone();
         greetings.mark_changed();
+        web.mark_changed();
         let mut ticks = ticks();
         loop {
             let end = tokio::select! {
@@ -147,6 +148,10 @@ impl<H: Handler> Tunnel<H> {
                 Ok(()) = greetings.changed() => {
                     let greeting = greetings.borrow_and_update().clone();
                     greeting.pushes(self.peer.speaks_link).find_map(|push| self.send_now(push).err())
+                }
+                Ok(()) = web.changed() => {
+                    let push = web.borrow_and_update().push(self.peer.speaks_link);
+                    push.and_then(|push| self.send_now(push).err())
                 }
                 _ = ticks.tick() => self.tick(),
                 message = self.inbound.message() => self.receive_batch(message),

@@ -18,6 +18,7 @@ use ipnet::IpNet;
 use tokio::time::Instant;
 
 use crate::{
+    certificate::Certificates,
     identity::{IdentityError, IdentityStore},
     tunnel::registry::TunnelRegistry,
 };
@@ -51,14 +52,20 @@ struct Shared {
     policy: AdoptionPolicy,
     identity: IdentityStore,
     registry: TunnelRegistry,
+    certificates: Certificates,
     opened: Mutex<Instant>,
     sessions: session::Sessions,
 }
 
 impl Adoption {
-    pub(crate) fn new(policy: AdoptionPolicy, identity: IdentityStore, registry: TunnelRegistry) -> Self {
-        let opened = Mutex::new(Instant::now());
-        let shared = Shared { policy, identity, registry, opened, sessions: session::Sessions::default() };
+    pub(crate) fn new(
+        policy: AdoptionPolicy,
+        identity: IdentityStore,
+        registry: TunnelRegistry,
+        certificates: Certificates,
+    ) -> Self {
+        let (opened, sessions) = (Mutex::new(Instant::now()), session::Sessions::default());
+        let shared = Shared { policy, identity, registry, certificates, opened, sessions };
         Self { shared: Arc::new(shared) }
     }
 
@@ -75,9 +82,10 @@ impl Adoption {
     pub(crate) fn purge(&self) -> Result<(), IdentityError> {
         self.shared.identity.purge()?;
         tracing::info!("purged by core: the identity is deleted");
-        // In this order: a tunnel that is ending takes no key any more.
+        // In this order: a tunnel that is ending takes no key and no certificate any more.
         self.shared.registry.end_all();
         self.shared.registry.forget_core();
+        self.shared.certificates.clear();
         self.open_window();
         Ok(())
     }

@@ -5,7 +5,9 @@
 
 mod layers;
 mod mistake;
+mod public_origin;
 mod reader;
+mod stock;
 mod table;
 mod value;
 
@@ -16,9 +18,10 @@ use ipnet::IpNet;
 
 use self::{layers::Layers, reader::Reader};
 pub use self::{
-    mistake::{Mistake, Mistakes},
+    mistake::{Mistake, Mistakes, Remark},
+    public_origin::PublicOrigin,
     table::{SETTINGS, Setting, command_line},
-    value::{LogFormat, LogLevel, NodeName, PublicUrl},
+    value::{AcmeDirectory, LogFormat, LogLevel, NodeName, PublicUrl},
 };
 
 /// What the program was asked to do.
@@ -26,6 +29,8 @@ pub use self::{
 pub struct Invocation {
     pub command: Command,
     pub settings: Settings,
+    /// For the log, once there is one.
+    pub remarks: Vec<Remark>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,7 +51,14 @@ pub struct Settings {
     pub tunnel_listen: SocketAddr,
     pub metrics_listen: SocketAddr,
     pub public_url: PublicUrl,
+    /// The same address as browsers name it.
+    pub public_origin: PublicOrigin,
     pub identity_dir: PathBuf,
+    pub https_listen: SocketAddr,
+    pub acme_allowed: bool,
+    pub acme_directory: AcmeDirectory,
+    pub acme_ca_file: Option<PathBuf>,
+    pub acme_listen: SocketAddr,
     pub trusted_proxies: Vec<IpNet>,
     pub adoption_from: Vec<IpNet>,
     pub adoption_window: Duration,
@@ -56,6 +68,8 @@ pub struct Settings {
     pub grace: Duration,
     pub connections_max: NonZeroU32,
     pub connections_max_per_address: NonZeroU32,
+    pub websockets_max: NonZeroU32,
+    pub websockets_max_per_address: NonZeroU32,
     pub log_level: LogLevel,
     pub log_format: LogFormat,
 }
@@ -93,7 +107,8 @@ pub fn parse(
     // The innermost matches hold all flags, wherever they stood.
     let (name, flags) = matches.subcommand().unwrap_or(("serve", &matches));
     let environment: BTreeMap<OsString, OsString> = environment.into_iter().collect();
-    let layers = Layers::collect(flags, &environment);
+    let mut layers = Layers::collect(flags, &environment);
+    let remarks = std::mem::take(&mut layers.remarks);
     let settings = Settings::read(Reader::new(layers))?;
     let command = match name {
         "reset" => Command::Reset,
@@ -101,17 +116,24 @@ pub fn parse(
         _ if flags.get_flag("check_config") => Command::CheckConfig,
         _ => Command::Serve,
     };
-    Ok(Invocation { command, settings })
+    Ok(Invocation { command, settings, remarks })
 }
 
 impl Settings {
     fn read(mut from: Reader) -> Result<Self, Mistakes> {
+        let (public_url, public_origin) = from.take("public_url");
         let settings = Self {
             http_listen: from.take("http_listen"),
             tunnel_listen: from.take("tunnel_listen"),
             metrics_listen: from.take("metrics_listen"),
-            public_url: from.take("public_url"),
+            public_url,
+            public_origin,
             identity_dir: from.take("identity_dir"),
+            https_listen: from.take("https_listen"),
+            acme_allowed: from.take("acme_allowed"),
+            acme_directory: from.take("acme_directory"),
+            acme_ca_file: from.take("acme_ca_file"),
+            acme_listen: from.take("acme_listen"),
             trusted_proxies: from.take("trusted_proxies"),
             adoption_from: from.take("adoption_from"),
             adoption_window: from.take("adoption_window"),
@@ -121,6 +143,8 @@ impl Settings {
             grace: from.take("grace"),
             connections_max: from.take("connections_max"),
             connections_max_per_address: from.take("connections_max_per_address"),
+            websockets_max: from.take("websockets_max"),
+            websockets_max_per_address: from.take("websockets_max_per_address"),
             log_level: from.take("log_level"),
             log_format: from.take("log_format"),
         };

@@ -15,7 +15,7 @@ use postern_proto::{
 use prost::Message as _;
 use tokio::time::{Instant, timeout_at};
 
-use crate::tunnel::{SendError, registry::TunnelRegistry};
+use crate::tunnel::{SendError, in_flight::Lane, registry::TunnelRegistry};
 
 /// Names what a person asked for, however often it is retried. Knowing it is close to knowing the
 /// reply, so it prints as `***`.
@@ -116,9 +116,18 @@ impl CoreClient {
     ///
     /// Dropping the future frees the slot; Core's late reply is then ignored.
     pub async fn call<R: Rpc>(&self, request: R, context: CallContext) -> Result<R::Reply, CallError> {
+        self.exchange(Lane::Requests, request, context).await
+    }
+
+    /// The same for what Core can only answer when a person has done something: it takes no place of a request.
+    pub async fn wait<R: Rpc>(&self, request: R, context: CallContext) -> Result<R::Reply, CallError> {
+        self.exchange(Lane::Waits, request, context).await
+    }
+
+    async fn exchange<R: Rpc>(&self, lane: Lane, request: R, context: CallContext) -> Result<R::Reply, CallError> {
         let deadline = context.deadline;
         let tunnel = self.registry.pick().ok_or(CallError::NoTunnel)?;
-        let waiting = tunnel.send(request.into_payload(), context)?;
+        let waiting = tunnel.send(lane, request.into_payload(), context)?;
         match timeout_at(deadline, waiting).await {
             Ok(Ok(reply)) => decode::<R>(reply),
             Ok(Err(_)) => Err(CallError::TunnelLost),

@@ -3,10 +3,12 @@
 //! Only here a status code is picked, and only here a client's word is weighed. Nothing is kept between two
 //! requests, so any Edge may serve any of them.
 
+mod acme_challenge;
 mod arrival;
 mod body;
 mod client_info;
 mod connection;
+mod cross_site;
 mod device_config;
 mod enrollment;
 mod error;
@@ -18,7 +20,13 @@ pub mod listener;
 mod measure;
 pub mod metrics;
 mod mfa;
+mod openid;
+mod pages;
+mod password_reset;
 mod polling;
+mod posture;
+mod redirect;
+pub mod remote_mfa;
 mod session;
 
 use std::sync::Arc;
@@ -26,32 +34,19 @@ use std::sync::Arc;
 use axum::{
     Router,
     extract::FromRef,
-    http::Uri,
-    routing::{any, get, post},
+    routing::{get, post},
 };
 
-use self::error::ApiError;
 pub use self::{client_info::TrustedProxies, front::Front};
+use self::{error::ApiError, remote_mfa::Websockets};
 use crate::{
-    config::{NodeName, PublicUrl},
+    acme::Challenges,
+    certificate::Certificates,
+    config::{NodeName, PublicOrigin, PublicUrl},
     core_client::CoreClient,
     drain::Drain,
     tunnel::{push::SessionKeys, registry::TunnelRegistry},
 };
-
-/// Part of the API, not served yet: 501, since a 404 would make clients forget their instance.
-const NOT_SERVED: &[&str] = &[
-    "/api/v1/enrollment/register_mobile",
-    "/api/v1/password-reset/request",
-    "/api/v1/password-reset/start",
-    "/api/v1/password-reset/reset",
-    "/api/v1/client-mfa/finish-remote",
-    "/api/v1/client-mfa/remote",
-    "/api/v1/openid/auth_info",
-    "/api/v1/openid/callback",
-    "/api/v1/openid/callback/mfa",
-    "/api/v1/posture/connect",
-];
 
 /// What the HTTP side is made of.
 #[derive(Debug)]
@@ -61,8 +56,14 @@ pub struct Parts {
     pub session_keys: SessionKeys,
     pub trusted_proxies: TrustedProxies,
     pub public_url: PublicUrl,
+    /// Pages of other origins may not make a browser call this Edge.
+    pub public_origin: PublicOrigin,
     /// Shown in a response header.
     pub exposed_name: Option<NodeName>,
+    pub websockets: Websockets,
+    /// The web certificate, while this Edge serves HTTPS itself.
+    pub certificates: Certificates,
+    pub challenges: Challenges,
     pub drain: Drain,
 }
 
@@ -87,6 +88,10 @@ impl App {
         self.0.public_url
     }
 
+    fn public_origin(&self) -> &PublicOrigin {
+        &self.0.public_origin
+    }
+
     fn is_draining(&self) -> bool {
         self.0.drain.has_begun()
     }
@@ -104,8 +109,14 @@ impl FromRef<App> for TunnelRegistry {
     }
 }
 
+impl FromRef<App> for Challenges {
+    fn from_ref(app: &App) -> Self {
+        app.0.challenges.clone()
+    }
+}
+
 fn router(app: App) -> Router {
-    let routes = Router::new()
+    Router::new()
         .route("/api/v1/poll", post(polling::poll))
         .route("/api/v1/enrollment/start", post(enrollment::start))
         .route("/api/v1/enrollment/create_device", post(enrollment::create_device))
@@ -113,23 +124,26 @@ fn router(app: App) -> Router {
         .route("/api/v1/enrollment/network_info", post(enrollment::network_info))
         .route("/api/v1/enrollment/register-mfa/code/start", post(enrollment::start_mfa))
         .route("/api/v1/enrollment/register-mfa/code/finish", post(enrollment::finish_mfa))
+        .route("/api/v1/enrollment/register_mobile", post(enrollment::register_mobile))
+        .route("/api/v1/password-reset/request", post(password_reset::request))
+        .route("/api/v1/password-reset/start", post(password_reset::start))
+        .route("/api/v1/password-reset/reset", post(password_reset::reset))
         .route("/api/v1/client-mfa/start", post(mfa::start))
         .route("/api/v1/client-mfa/finish", post(mfa::finish))
+        .route("/api/v1/client-mfa/finish-remote", post(mfa::finish_remote))
+        .route("/api/v1/client-mfa/remote", get(remote_mfa::open))
+        .route("/api/v1/openid/auth_info", post(openid::auth_info))
+        .route("/api/v1/openid/callback", post(openid::callback))
+        .route("/api/v1/openid/callback/mfa", post(openid::mfa_callback))
+        .route("/api/v1/posture/connect", post(posture::connect))
         .route("/api/v1/health", get(health::health))
         .route("/api/v1/health-grpc", get(health::health_grpc))
         .route("/api/v1/info", get(health::info))
+        .route("/.well-known/acme-challenge/{token}", get(acme_challenge::answer))
         .route("/livez", get(health::livez))
-        .route("/readyz", get(health::readyz));
-    NOT_SERVED
-        .iter()
-        .fold(routes, |routes, path| routes.route(path, any(async || ApiError::NotServed)))
-        .fallback(async |uri: Uri| unknown(uri.path()))
+        .route("/readyz", get(health::readyz))
+        .merge(pages::routes())
+        .fallback(pages::unknown)
         .method_not_allowed_fallback(async || ApiError::WrongMethod)
         .with_state(app)
-}
-
-/// Behind an address with a path of its own (`https://vpn.example.org/edge/`) a desktop asks for this one below that
-/// path, and at a 404 deletes what it knows of its instance.
-fn unknown(path: &str) -> ApiError {
-    if path.ends_with("/enrollment/network_info") { ApiError::NotServed } else { ApiError::UnknownPath }
 }

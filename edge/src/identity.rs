@@ -42,9 +42,16 @@ pub enum IdentityError {
         #[source]
         source: io::Error,
     },
-    #[error("{} may be read by anybody: chmod 600", path.display())]
-    ReadableByOthers { path: PathBuf },
-    #[error("the identity in {} is incomplete: {missing} is missing", path.display())]
+    #[error("{} may be read by anybody, and that cannot be changed: chmod 600", path.display())]
+    ReadableByOthers {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error(
+        "the identity in {} is incomplete: {missing} is missing; put it back, or forget the rest with `postern-edge reset`",
+        path.display()
+    )]
     Incomplete { path: PathBuf, missing: &'static str },
     #[error("the identity in {} cannot be used", path.display())]
     Unusable {
@@ -65,8 +72,15 @@ pub struct Fingerprint([u8; 32]);
 impl Fingerprint {
     #[must_use]
     pub fn of(certificate: &CertificateDer<'_>) -> Self {
+        Self::of_parts(&[certificate])
+    }
+
+    /// The same over several texts, one after the other.
+    pub(crate) fn of_parts(parts: &[&[u8]]) -> Self {
+        let mut context = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256);
+        parts.iter().for_each(|part| context.update(part));
         let mut fingerprint = [0; 32];
-        fingerprint.copy_from_slice(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, certificate).as_ref());
+        fingerprint.copy_from_slice(context.finish().as_ref());
         Self(fingerprint)
     }
 }

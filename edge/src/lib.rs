@@ -1,6 +1,9 @@
-//! The public HTTP service in the DMZ: stateless, interchangeable, and never dialling anybody.
+//! The public HTTP service in the DMZ: stateless, interchangeable, and dialling nobody, except when Core orders a
+//! certificate (`acme`).
 
+pub mod acme;
 pub mod adoption;
+pub mod certificate;
 pub mod config;
 pub mod core_client;
 pub mod drain;

@@ -29,7 +29,11 @@ pub(crate) fn make_room_for(connections: u64) {
     let raised = limit.maximum.map_or(needed, |maximum| maximum.min(needed));
     let outcome = setrlimit(Resource::Nofile, Rlimit { current: Some(raised), ..limit });
     if raised < needed || outcome.is_err() {
-        tracing::warn!(needed, maximum = raised, "too few file descriptors for `connections_max`: raise LimitNOFILE");
+        tracing::warn!(
+            needed,
+            maximum = raised,
+            "too few file descriptors for `connections_max` and `websockets_max`: raise LimitNOFILE"
+        );
     }
 }
 

@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 use postern_edge::{
-    config::{self, Command, ConfigError, Invocation, Settings},
+    config::{self, Command, ConfigError, Invocation, Remark, Settings},
     drain::Drain,
     identity, serve, telemetry,
 };
@@ -47,7 +47,7 @@ fn refuse(error: &ConfigError) -> ExitCode {
     ExitCode::from(error.exit_code())
 }
 
-fn obey(Invocation { command, settings }: Invocation) -> Result<()> {
+fn obey(Invocation { command, settings, remarks }: Invocation) -> Result<()> {
     match command {
         Command::CheckConfig => {
             eprintln!("postern-edge: the settings are fine");
@@ -55,7 +55,7 @@ fn obey(Invocation { command, settings }: Invocation) -> Result<()> {
         }
         Command::Reset => reset(&settings),
         Command::Health => ask_livez(settings.http_listen),
-        Command::Serve => serve_until_told(settings),
+        Command::Serve => serve_until_told(settings, &remarks),
     }
 }
 
@@ -79,8 +79,11 @@ fn ask_livez(listen: SocketAddr) -> Result<()> {
     Ok(())
 }
 
-fn serve_until_told(settings: Settings) -> Result<()> {
+fn serve_until_told(settings: Settings, remarks: &[Remark]) -> Result<()> {
     telemetry::start_logs(settings.log_level, settings.log_format);
+    for remark in remarks {
+        tracing::info!("settings: {remark}");
+    }
     let metrics = telemetry::start_metrics().context("cannot record metrics")?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start")?;
     runtime.block_on(async {

@@ -6,7 +6,7 @@
 use std::{io, net::SocketAddr, time::Duration};
 
 use metrics_exporter_prometheus::PrometheusHandle;
-use postern_proto::version::ANNOUNCED;
+use postern_proto::{limits::APPROVAL_BUDGET, version::ANNOUNCED};
 use sd_notify::NotifyState;
 use tokio::{
     task::{JoinError, JoinHandle},
@@ -15,7 +15,9 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
+    acme::{self, Acme, AcmeConfig, Challenges, RootsError},
     adoption::AdoptionPolicy,
+    certificate::Certificates,
     config::Settings,
     core_client::CoreClient,
     drain::Drain,
@@ -23,6 +25,7 @@ use crate::{
         Front, Parts, TrustedProxies,
         listener::{ConnectionLimits, HEADER_TIMEOUT, HttpListener},
         metrics::MetricsListener,
+        remote_mfa::{PING_INTERVAL, WebsocketLimits, Websockets},
     },
     identity::{IdentityError, IdentityStore},
     listen,
@@ -45,6 +48,8 @@ pub enum ServeError {
         #[source]
         source: io::Error,
     },
+    #[error(transparent)]
+    AcmeRoots(#[from] RootsError),
     #[error("the {part} ended unasked")]
     Ended { part: &'static str },
     #[error("the {part} failed")]
@@ -64,7 +69,7 @@ pub async fn run(settings: Settings, metrics: PrometheusHandle, drain: Drain) ->
     let mut edge = Edge::start(settings, metrics, drain.clone())?;
     notify(NotifyState::Ready);
     let outcome = tokio::select! {
-        () = drain.begun() => Ok(()),
+        _ = drain.begun() => Ok(()),
         error = edge.ended_unasked() => {
             // A part that was told to stop may be done before the order is heard here.
             let is_asked = matches!(error, ServeError::Ended { .. }) && drain.has_begun();
@@ -90,18 +95,22 @@ struct Edge {
 
 impl Edge {
     fn start(settings: Settings, metrics: PrometheusHandle, drain: Drain) -> Result<Self, ServeError> {
-        listen::make_room_for(settings.connections_max.get().into());
+        listen::make_room_for(u64::from(settings.connections_max.get()) + u64::from(settings.websockets_max.get()));
         let identity = IdentityStore::open(&settings.identity_dir)?;
         let http = HttpListener::bind(settings.http_listen).map_err(cannot_listen("HTTP", settings.http_listen))?;
+        let shared = Shared::default();
+        let (acme, guests) = Acme::new(acme_config(&settings)?, shared.challenges.clone());
+        let http = http.with_https(settings.https_listen, shared.certificates.clone()).with_guests(guests);
         let scraped = MetricsListener::bind(settings.metrics_listen)
             .map_err(cannot_listen("metrics", settings.metrics_listen))?;
-        let session_keys = SessionKeys::default();
-        let registry = TunnelRegistry::new(session_keys.clone());
+        let registry = shared.registry.clone();
         let tunnel = TunnelListener::bind(TunnelListenerConfig {
             address: settings.tunnel_listen,
             identity,
             adoption: AdoptionPolicy { from: settings.adoption_from.clone(), window: settings.adoption_window },
             registry: registry.clone(),
+            acme,
+            certificates: shared.certificates.clone(),
         })
         .map_err(cannot_listen("Core", settings.tunnel_listen))?;
         tracing::info!(
@@ -117,7 +126,7 @@ impl Edge {
             header_timeout: HEADER_TIMEOUT,
         };
         let drain_delay = settings.drain_delay;
-        let front = Front::new(parts(settings, registry.clone(), session_keys, drain));
+        let front = Front::new(parts(settings, shared, drain));
         let (tunnel_stop, metrics_stop) = (CancellationToken::new(), CancellationToken::new());
         let tasks = TaskTracker::new();
         Ok(Self {
@@ -164,6 +173,22 @@ impl Edge {
     }
 }
 
+/// What the HTTP side and the tunnel side both know.
+struct Shared {
+    session_keys: SessionKeys,
+    registry: TunnelRegistry,
+    certificates: Certificates,
+    challenges: Challenges,
+}
+
+impl Default for Shared {
+    fn default() -> Self {
+        let session_keys = SessionKeys::default();
+        let registry = TunnelRegistry::new(session_keys.clone());
+        Self { session_keys, registry, certificates: Certificates::default(), challenges: Challenges::default() }
+    }
+}
+
 /// A task, awaited at most once.
 struct Part {
     name: &'static str,
@@ -183,16 +208,36 @@ impl Part {
     }
 }
 
-fn parts(settings: Settings, registry: TunnelRegistry, session_keys: SessionKeys, drain: Drain) -> Parts {
+fn parts(settings: Settings, shared: Shared, drain: Drain) -> Parts {
     Parts {
-        core: CoreClient::new(registry.clone()),
-        registry,
-        session_keys,
+        core: CoreClient::new(shared.registry.clone()),
+        registry: shared.registry,
+        session_keys: shared.session_keys,
         trusted_proxies: TrustedProxies::new(settings.trusted_proxies),
         public_url: settings.public_url,
+        public_origin: settings.public_origin,
         exposed_name: settings.expose_name.then_some(settings.name),
+        websockets: Websockets::new(WebsocketLimits {
+            websockets_max: settings.websockets_max,
+            websockets_max_per_address: settings.websockets_max_per_address,
+            lifetime: APPROVAL_BUDGET,
+            ping_interval: PING_INTERVAL,
+            grace: settings.grace,
+        }),
+        certificates: shared.certificates,
+        challenges: shared.challenges,
         drain,
     }
+}
+
+fn acme_config(settings: &Settings) -> Result<AcmeConfig, ServeError> {
+    Ok(AcmeConfig {
+        allowed: settings.acme_allowed,
+        directory: settings.acme_directory.clone(),
+        roots: acme::roots(settings.acme_ca_file.as_deref())?,
+        listen: settings.acme_listen,
+        http_listen: settings.http_listen,
+    })
 }
 
 fn cannot_listen(purpose: &'static str, address: SocketAddr) -> impl FnOnce(io::Error) -> ServeError {

@@ -8,6 +8,7 @@ mod disguises;
 mod edge;
 mod fake_tunnel;
 mod setup;
+mod stock_core;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -32,8 +33,17 @@ use tonic::{
     transport::{Channel, Endpoint},
 };
 
-pub use self::{authority::Authority, edge::TestEdge, fake_tunnel::FakeTunnel, setup::Setup};
+pub use self::{
+    authority::Authority,
+    edge::TestEdge,
+    fake_tunnel::FakeTunnel,
+    setup::Setup,
+    stock_core::{StockCore, StockManner},
+};
 use crate::tunnel::push::KeyId;
+
+/// How often a stock Core pings an Edge, idle or not.
+const STOCK_PING_INTERVAL: Duration = Duration::from_secs(10);
 
 /// What a tunnel does with one request.
 #[derive(Debug)]
@@ -176,6 +186,11 @@ impl FakeCore {
         });
         let endpoint = Endpoint::from_shared(format!("http://{edge}")).expect("an address makes a URL");
         let endpoint = endpoint.initial_stream_window_size(1 << 20).initial_connection_window_size(1 << 20);
+        let endpoint = match &self.instance {
+            Some(_) => endpoint,
+            // A stock one has no other way to see that an Edge is gone.
+            None => endpoint.http2_keep_alive_interval(STOCK_PING_INTERVAL).keep_alive_while_idle(true),
+        };
         let channel = endpoint.connect_with_connector(connector).await;
         Ok(ProxyClient::new(channel.map_err(|error| Status::unavailable(format!("{error:?}")))?))
     }

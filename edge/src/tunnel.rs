@@ -9,6 +9,7 @@ mod gate;
 pub mod in_flight;
 pub mod listener;
 mod liveness;
+mod order;
 pub mod push;
 mod refusals;
 pub mod registry;
@@ -40,12 +41,14 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use self::in_flight::{InFlight, RegisterError};
+use self::in_flight::{IN_FLIGHT_MAX, InFlight, Lane, RegisterError};
 use crate::core_client::CallContext;
 
 /// Messages that wait for their stream. A stream that is this far behind is stalled, and more
 /// waiting would only make replies too late; room for every request in flight plus our own.
-const OUTGOING_CAPACITY: usize = in_flight::IN_FLIGHT_MAX + 24;
+const OUTGOING_RESERVED: usize = IN_FLIGHT_MAX + 24;
+/// The same with some waits for persons, which come in a crowd after a tunnel was lost and may come again.
+const OUTGOING_CAPACITY: usize = OUTGOING_RESERVED + 256;
 
 /// Which Core a tunnel comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,6 +106,7 @@ impl Tunnel {
     /// Registers the request, then queues it. What comes back resolves with the raw reply.
     pub(crate) fn send(
         self: Arc<Self>,
+        lane: Lane,
         payload: core_request::Payload,
         context: CallContext,
     ) -> Result<Waiting, SendError> {
@@ -112,7 +116,7 @@ impl Tunnel {
         }
         let (waiter, reply) = oneshot::channel();
         let speaks_link = self.speaks_link;
-        let id = self.in_flight.register(waiter)?;
+        let id = self.in_flight.register(lane, waiter)?;
         let waiting = Waiting { reply, slot: Slot { tunnel: Some(self), id } };
         let link_context = speaks_link.then(|| RequestContext {
             operation_id: context.operation_id.into_inner(),
@@ -121,13 +125,15 @@ impl Tunnel {
         });
         let request =
             CoreRequest { id, device_info: Some(context.device_info), payload: Some(payload), context: link_context };
-        waiting.slot.queue(&request)?;
+        waiting.slot.queue(lane, &request)?;
         Ok(waiting)
     }
 
-    /// Queues a message that expects no reply.
-    fn queue(&self, message: &CoreRequest) -> Result<(), SendError> {
+    fn queue(&self, lane: Lane, message: &CoreRequest) -> Result<(), SendError> {
         let outgoing = self.outgoing.upgrade().ok_or(SendError::Ended)?;
+        if lane == Lane::Waits && outgoing.capacity() <= OUTGOING_RESERVED {
+            return Err(SendError::Full);
+        }
         outgoing.try_send(message.encode_to_vec().into()).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => SendError::Full,
             mpsc::error::TrySendError::Closed(_) => SendError::Ended,
@@ -139,11 +145,16 @@ impl Tunnel {
         if !self.speaks_link {
             return Ok(());
         }
-        self.queue(&CoreRequest { id: 0, device_info: None, payload: Some(payload), context: None })
+        self.queue(Lane::Requests, &CoreRequest { id: 0, device_info: None, payload: Some(payload), context: None })
     }
 
+    /// Requests in flight; waits for persons are no load.
     fn load(&self) -> usize {
-        self.in_flight.waiting()
+        self.in_flight.waiting(Lane::Requests)
+    }
+
+    fn waits(&self) -> usize {
+        self.in_flight.waiting(Lane::Waits)
     }
 
     fn is_silent(&self) -> bool {
@@ -202,8 +213,8 @@ impl Future for Waiting {
 }
 
 impl Slot {
-    fn queue(&self, request: &CoreRequest) -> Result<(), SendError> {
-        self.tunnel.as_ref().ok_or(SendError::Ended)?.queue(request)
+    fn queue(&self, lane: Lane, request: &CoreRequest) -> Result<(), SendError> {
+        self.tunnel.as_ref().ok_or(SendError::Ended)?.queue(lane, request)
     }
 }
 

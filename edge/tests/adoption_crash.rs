@@ -113,12 +113,13 @@ async fn a_certificate_beside_the_wrong_key_stops_the_start() {
 }
 
 #[tokio::test]
-async fn a_key_that_anybody_may_read_stops_the_start() {
+async fn a_key_that_anybody_may_read_is_taken_and_kept_from_others() {
     use std::os::unix::fs::PermissionsExt as _;
     let adopted = Adopted::new().await;
     let key = adopted.folder.path().join("proxy_grpc_key.pem");
     fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
-    assert!(matches!(IdentityStore::open(adopted.folder.path()), Err(IdentityError::ReadableByOthers { .. })));
+    assert!(IdentityStore::open(adopted.folder.path()).unwrap().current().is_some());
+    assert_eq!(fs::metadata(&key).unwrap().permissions().mode() & 0o777, 0o600);
 }
 
 #[tokio::test]

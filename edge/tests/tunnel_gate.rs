@@ -18,7 +18,9 @@ use tonic_prost::ProstCodec;
 async fn a_core_without_version_headers_is_refused() {
     let (edge, core, _folder) = adopted().await;
     let refused = core.client(edge.address).await.unwrap().purge(Request::new(())).await.unwrap_err();
-    assert_eq!((refused.code(), refused.message()), (Code::FailedPrecondition, "Missing version headers"));
+    assert_eq!(refused.code(), Code::FailedPrecondition);
+    let expected = "Missing version headers: this edge needs a Core of 2.0.0 or later; update it";
+    assert_eq!(refused.message(), expected);
     expect_introduced(&refused);
     assert!(edge.identity.current().is_some());
 }
@@ -30,19 +32,22 @@ async fn a_core_that_is_too_old_is_refused() {
         let mut request = core.introduced(AcmeChallenge::default());
         request.metadata_mut().insert(version::COMPONENT_VERSION, announced.parse().unwrap());
         let refused = core.client(edge.address).await.unwrap().trigger_acme(request).await.unwrap_err();
-        let expected = if accepted { Code::Unimplemented } else { Code::FailedPrecondition };
+        let expected = if accepted { Code::PermissionDenied } else { Code::FailedPrecondition };
         assert_eq!(refused.code(), expected, "{announced}: {}", refused.message());
+        let says_what_to_do = refused.message().starts_with("Version 1.6.0 not supported: ")
+            && refused.message().contains("needs a Core of 2.0.0 or later; update Core");
+        assert_eq!(says_what_to_do, !accepted, "{}", refused.message());
         expect_introduced(&refused);
     }
 }
 
 #[tokio::test]
-async fn an_order_for_a_certificate_is_answered_with_what_to_do_instead() {
+async fn an_order_for_a_certificate_that_is_forbidden_is_refused_with_the_reason() {
     let (edge, core, _folder) = adopted().await;
     let request = core.introduced(AcmeChallenge::default());
     let refused = core.client(edge.address).await.unwrap().trigger_acme(request).await.unwrap_err();
-    assert_eq!(refused.code(), Code::Unimplemented);
-    assert!(refused.message().contains("NGINX"), "{}", refused.message());
+    assert_eq!(refused.code(), Code::PermissionDenied);
+    assert!(refused.message().contains("acme_allowed"), "{}", refused.message());
 }
 
 #[tokio::test]
@@ -77,7 +82,7 @@ async fn a_tunnel_and_calls_beside_it_share_the_port() {
     let _tunnel = core.connect(edge.address, |_| empty()).await;
     let request = core.introduced(AcmeChallenge::default());
     let beside = core.client(edge.address).await.unwrap().trigger_acme(request).await.unwrap_err();
-    assert_eq!(beside.code(), Code::Unimplemented);
+    assert_eq!(beside.code(), Code::PermissionDenied);
     eventually("the tunnel stays up", || edge.registry.tunnel_count() == 1).await;
 }
 

@@ -161,7 +161,6 @@ async fn what_is_unknown_or_not_for_us_is_ignored() {
     let edge = Edge::new(FakeCore::new()).await;
     let tunnel = edge.open().await;
     tunnel.push(Payload::HttpsCerts(HttpsCerts::default())).await;
-    tunnel.push(Payload::ClearHttpsCerts(())).await;
     tunnel.push(Payload::Empty(())).await;
     // Field 1999, a message; then no field at all; then an id 0 that does not decode.
     tunnel.send(vec![0xfa, 0x7c, 0x01, 0x00].into()).await;

@@ -90,7 +90,28 @@ rpc!(proxy::ClientMfaTokenValidationRequest => ClientMfaTokenValidation, "client
 rpc!(client::CodeMfaSetupStartRequest => CodeMfaSetupStart, "code_mfa_setup_start", client::CodeMfaSetupStartResponse => CodeMfaSetupStartResponse, SOON, once);
 rpc!(client::CodeMfaSetupFinishRequest => CodeMfaSetupFinish, "code_mfa_setup_finish", client::CodeMfaSetupFinishResponse => CodeMfaSetupFinishResponse, SOON, once);
 rpc!(proxy::AwaitRemoteMfaFinishRequest => AwaitRemoteMfaFinish, "await_remote_mfa_finish", proxy::AwaitRemoteMfaFinishResponse => AwaitRemoteMfaFinish, PERSON, harmless);
-rpc!(posture::DevicePostureCheckRequest => DevicePostureCheck, "device_posture_check", posture::DevicePostureCheckResponse => DevicePostureCheck, SOON, once);
+
+/// A device that fails its checks gets an answer of its own, which is no refusal of the request.
+impl Rpc for posture::DevicePostureCheckRequest {
+    type Reply = Result<posture::DevicePostureCheckResponse, posture::DevicePostureRejection>;
+    const KIND: &'static str = "device_posture_check";
+    const DEADLINE: Duration = SOON;
+    const HARMLESS_TO_REPEAT: bool = false;
+
+    fn into_payload(self) -> core_request::Payload {
+        core_request::Payload::DevicePostureCheck(self)
+    }
+
+    fn from_reply(payload: core_response::Payload) -> Result<Self::Reply, WrongReply> {
+        if let core_response::Payload::DevicePostureCheck(reply) = payload {
+            return Ok(Ok(reply));
+        }
+        if let core_response::Payload::DevicePostureRejected(rejection) = payload {
+            return Ok(Err(rejection));
+        }
+        Err(WrongReply { kind: Self::KIND })
+    }
+}
 
 impl core_request::Payload {
     /// Name of the kind of request, for logs, metrics and the replay memory. Holds no secret.

@@ -185,6 +185,7 @@ impl Deployment {
             ("--programs", text(programs.parent().expect("a folder"))),
             ("--port", public.to_string()),
             ("--edge-port", block(2, &mut ports)),
+            ("--https-port", block(2, &mut ports)),
             ("--tunnel-port", block(2, &mut ports)),
             ("--metrics-port", block(3, &mut ports)),
         ];

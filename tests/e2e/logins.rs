@@ -97,7 +97,7 @@ async fn a_start_that_cannot_lead_anywhere_says_why() {
         (office, laptop, OIDC, 400, "selected MFA method not supported by location"),
         (partner, laptop, TOTP, 400, "selected MFA method not supported by location"),
         (office, laptop, BIOMETRIC, 400, "Select MFA method not available for the device."),
-        (office, laptop, MOBILE_APPROVE, 400, "Select MFA method not available for the device."),
+        (office, laptop, MOBILE_APPROVE, 400, "selected MFA method not available"),
     ] {
         let body = json!({ "location_id": location, "pubkey": key, "method": method });
         assert_refused(&cluster.public().post(START, &body).await.expect(text), status, text);

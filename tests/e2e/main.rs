@@ -1,6 +1,8 @@
 //! The whole system as its users meet it: real programs, a real NGINX, loopback.
 
 mod bad_input;
+mod certificate_push;
+mod clients;
 mod commands;
 mod deploy;
 mod edges;
@@ -12,11 +14,14 @@ mod logins;
 mod network;
 mod network_info;
 mod nginx;
+mod nginx_pages;
 mod operations;
 mod outage;
+mod play;
 mod races;
 mod restart;
 mod secrets;
+mod smuggling;
 mod tls;
 mod whole_way;
 

@@ -8,6 +8,7 @@ use std::{
 use postern_tests::{
     Cluster, Load, Summary,
     enrollment::{Enrollment, public_key},
+    eventually,
 };
 use socket2::{Domain, Socket, Type};
 
@@ -187,8 +188,11 @@ async fn the_name_of_a_request_leads_from_the_error_to_the_log_line_and_is_not_t
     for (reply, path) in [(from_an_edge, "/api/v1/nothing"), (from_nginx, "/api/v1/info")] {
         let name = reply.json().expect("JSON")["request_id"].as_str().expect("a name").to_owned();
         assert_eq!(reply.header("x-request-id"), name);
+        // NGINX writes its line after the answer.
+        let written = || async { cluster.nginx.logs().contains(&format!("id={name} ")) };
+        eventually("a line in the access log", Duration::from_secs(5), written).await.expect("the line");
         let log = cluster.nginx.logs();
-        let line = log.lines().find(|line| line.contains(&format!("id={name} "))).expect("a line in the access log");
+        let line = log.lines().find(|line| line.contains(&format!("id={name} "))).expect("the line");
         assert!(line.contains(&format!("\"GET {path}\" {}", reply.status)), "{line}");
     }
 }

@@ -1,13 +1,19 @@
 //! No secret reaches any log, whatever goes wrong on its way and however much the programs are told to say.
 
-use std::{fs, path::Path};
+mod flows;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use postern_tests::{
-    Authenticator, Client, Cluster, Setup,
+    Authenticator, Client, Cluster, Outside, Setup,
     enrollment::{Enrollment, PASSWORD, public_key},
     mfa::{Device, SecondFactor, begin_set_up, finish_login},
     programs::repository,
+    secrets::logs as logs_in,
 };
 use serde_json::json;
 use totp_rs::Secret;
@@ -27,13 +33,17 @@ struct Secrets {
 
 #[tokio::test]
 async fn no_secret_reaches_a_log_of_edge_core_or_nginx() {
-    let trace = vec![("LOG_LEVEL", "trace".to_owned())];
-    let setup = Setup { edge_settings: trace.clone(), core_settings: trace, ..Setup::default() };
+    let outside = Outside::start().await.expect("a mail server and a provider");
+    let files = tempfile::tempdir().expect("a folder");
+    let core_settings = outside.core_settings(files.path()).expect("settings");
+    let setup = Setup { core_settings, ..Setup::default() };
     let mut cluster = Cluster::start_with(setup).await.expect("the cluster starts");
+    cluster.commands().add_location("Partner", 79, "external").await.expect("location add");
     let mut secrets = Secrets::default();
     secrets.texts.extend([OPERATION, PASSWORD, WEAK_PASSWORD, IN_A_QUERY, IN_A_REFERRER].map(str::to_owned));
     let device = enroll_and_log_in(&cluster, &mut secrets).await;
     enroll_a_host(&cluster, &mut secrets).await;
+    flows::take_all(&cluster, &outside, &mut secrets).await;
     use_everything(&cluster.public(), &secrets, &device).await;
 
     cluster.edges[1].process.kill().expect("kill edge-2");
@@ -44,6 +54,10 @@ async fn no_secret_reaches_a_log_of_edge_core_or_nginx() {
     use_everything(&cluster.public(), &secrets, &device).await;
 
     secrets.bytes(&fs::read(cluster.folder().join("core/master.key")).expect("the master key"));
+    for edge in ["edge-1", "edge-2"] {
+        let key = fs::read_to_string(cluster.folder().join(edge).join("proxy_grpc_key.pem")).expect("an Edge's key");
+        secrets.pem(&key);
+    }
     let logs = logs(cluster.folder());
     assert!(logs.len() >= 5, "logs of Core, two Edges and NGINX: {:?}", logs.iter().map(|(name, _)| name));
     for (name, words) in [
@@ -156,6 +170,15 @@ async fn use_everything(public: &Client, secrets: &Secrets, device: &Device) {
         (format!("/api/v1/enrollment/start?token={IN_A_QUERY}"), json!({ "token": IN_A_QUERY, "x": [1, 2] })),
         ("/api/v1/enrollment/activate_user".to_owned(), json!({ "password": PASSWORD })),
         ("/api/v1/client-mfa/finish".to_owned(), json!({ "token": [IN_A_QUERY] })),
+        ("/api/v1/client-mfa/finish-remote".to_owned(), json!({ "token": IN_A_QUERY, "code": IN_A_QUERY })),
+        ("/api/v1/password-reset/start".to_owned(), json!({ "token": IN_A_QUERY })),
+        ("/api/v1/password-reset/reset".to_owned(), json!({ "token": IN_A_QUERY, "password": PASSWORD })),
+        ("/api/v1/openid/auth_info".to_owned(), json!({ "type": "mfa", "state": IN_A_QUERY })),
+        (
+            "/api/v1/openid/callback".to_owned(),
+            json!({ "type": "enrollment", "code": IN_A_QUERY, "state": IN_A_QUERY }),
+        ),
+        ("/api/v1/openid/callback/mfa".to_owned(), json!({ "type": "mfa", "code": IN_A_QUERY, "state": IN_A_QUERY })),
     ] {
         drop(referred.post(&path, &body).await);
     }
@@ -168,16 +191,9 @@ async fn use_everything(public: &Client, secrets: &Secrets, device: &Device) {
 
 /// Every log of the cluster, by name.
 fn logs(folder: &Path) -> Vec<(String, String)> {
-    let mut logs = Vec::new();
-    for folder in [folder.to_path_buf(), folder.join("nginx")] {
-        for entry in fs::read_dir(folder).expect("the folder is readable") {
-            let path = entry.expect("an entry").path();
-            if path.extension().is_some_and(|extension| extension == "log") {
-                logs.push((path.display().to_string(), fs::read_to_string(&path).expect("a log is text")));
-            }
-        }
-    }
-    logs
+    let paths = logs_in(&[folder, &folder.join("nginx")]).expect("the folder is readable");
+    let read = |path: PathBuf| (path.display().to_string(), fs::read_to_string(&path).expect("a log is text"));
+    paths.into_iter().map(read).collect()
 }
 
 /// Whether it stands there and is no part of a longer number, name or time.
@@ -190,6 +206,11 @@ fn holds_word(text: &str, word: &str) -> bool {
 }
 
 impl Secrets {
+    /// The lines of a private key but for the first, which looks alike in every key of this kind.
+    fn pem(&mut self, key: &str) {
+        self.texts.extend(key.lines().filter(|line| !line.starts_with("-----")).skip(1).map(str::to_owned));
+    }
+
     /// As a program may print bytes by mistake: in base64, in hexadecimal of either case, or as a list of numbers.
     fn bytes(&mut self, bytes: &[u8]) {
         let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();

@@ -38,7 +38,7 @@ async fn a_person_gets_there_while_core_restarts_and_edges_die_between_the_steps
 }
 
 /// The Edge is killed now; it comes back while the next step is already under way.
-async fn kill_and_start_an_edge(cluster: &mut Cluster, edge: usize) {
+pub(crate) async fn kill_and_start_an_edge(cluster: &mut Cluster, edge: usize) {
     // The other one serves meanwhile, so it has to be back from its own end.
     cluster.ready(1 - edge, true, Duration::from_secs(5)).await.expect("the other Edge serves");
     cluster.edges[edge].process.kill().expect("kill an Edge");

@@ -17,6 +17,8 @@ use tokio::{
     time::timeout,
 };
 
+use crate::secrets;
+
 /// Longer than any answer may take, so that a late answer is seen as late and not as lost.
 const GIVE_UP_AFTER: Duration = Duration::from_secs(10);
 
@@ -77,19 +79,24 @@ impl Client {
     }
 
     async fn exchange(&self, method: Method, path: &str, body: Bytes) -> Result<Reply> {
-        let begun = Instant::now();
+        let (begun, sent) = (Instant::now(), body.clone());
         let stream = self.connect().await.context("cannot connect")?;
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-        let mut request = Request::builder().method(method).uri(path).header("host", self.address.to_string());
+        let mut request = Request::builder().method(method).uri(path);
+        if !self.headers.iter().any(|(name, _)| name == "host") {
+            request = request.header("host", self.address.to_string());
+        }
         for (name, value) in &self.headers {
             request = request.header(name, value);
         }
         let request = request.body(Full::new(body))?;
+        secrets::remember(request.headers(), &sent);
         let exchange = async move {
             let response = sender.send_request(request).await?;
             let (head, body) = response.into_parts();
             let body = body.collect().await?.to_bytes();
             let took = begun.elapsed();
+            secrets::remember(&head.headers, &body);
             anyhow::Ok(Reply { status: head.status.as_u16(), headers: head.headers, body, took })
         };
         // The exchange owns the sender: when it is done, the connection ends too. What the connection has to say about an

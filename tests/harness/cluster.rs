@@ -9,13 +9,13 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use serde_json::Value;
 use tempfile::TempDir;
 
 pub use self::edge::Edge;
 use self::start::{Site, start_core, start_edge};
-use crate::{Client, Process, eventually, nginx::Nginx, ports::Ports, process, programs::program};
+use crate::{Client, Commands, Process, eventually, nginx::Nginx, ports::Ports, secrets};
 
 /// How long a program may take to start on a busy machine before a test gives up on it.
 pub const START_LIMIT: Duration = Duration::from_secs(20);
@@ -24,6 +24,8 @@ pub const START_LIMIT: Duration = Duration::from_secs(20);
 #[derive(Debug, Clone)]
 pub struct Setup {
     pub edges: usize,
+    /// Of Edges and Core. They say all they can, so that a secret has no place to hide; who measures says less.
+    pub log_level: &'static str,
     /// Settings of every Edge beyond the addresses, as environment variables without their prefix.
     pub edge_settings: Vec<(&'static str, String)>,
     /// The same for Core.
@@ -32,7 +34,8 @@ pub struct Setup {
     pub core_folder: Option<PathBuf>,
 }
 
-/// Running programs. Dropping it ends them, and prints their logs when the test is failing.
+/// Running programs. Dropping it ends them, prints their logs when the test is failing, and fails it when a log holds a
+/// secret.
 #[derive(Debug)]
 pub struct Cluster {
     pub core: Process,
@@ -45,7 +48,14 @@ pub struct Cluster {
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { edges: 2, edge_settings: Vec::new(), core_settings: Vec::new(), core_folder: None }
+        Self { edges: 2, log_level: "trace", edge_settings: Vec::new(), core_settings: Vec::new(), core_folder: None }
+    }
+}
+
+impl Setup {
+    /// With the logs that are shipped, for figures.
+    pub fn measured() -> Self {
+        Self { log_level: "info", ..Self::default() }
     }
 }
 
@@ -77,31 +87,27 @@ impl Cluster {
 
     /// Runs `postern-core … --json` and gives what it printed; fails when it fails.
     pub async fn cli(&self, arguments: &[&str]) -> Result<Value> {
-        let printed = self.cli_text(&[arguments, &["--json"]].concat()).await?;
-        serde_json::from_str(&printed).with_context(|| format!("postern-core {arguments:?} printed no JSON: {printed}"))
+        self.commands().json(arguments).await
     }
 
     /// Runs `postern-core …` and gives what it printed for people; fails when it fails.
     pub async fn cli_text(&self, arguments: &[&str]) -> Result<String> {
-        let mut command = tokio::process::Command::from(process::command(&program("postern-core")?));
-        let output = command
-            .args(arguments)
-            .envs(self.core_environment.iter().cloned())
-            .kill_on_drop(true)
-            .output()
-            .await
-            .context("cannot run postern-core")?;
-        let said = String::from_utf8_lossy(&output.stderr);
-        ensure!(output.status.success(), "postern-core {arguments:?}: {} {said}", output.status);
-        String::from_utf8(output.stdout).with_context(|| format!("postern-core {arguments:?} printed no text"))
+        self.commands().text(arguments).await
     }
 
     /// A new person and a token that works now.
     pub async fn invite(&self, login: &str) -> Result<String> {
-        let mail = format!("{login}@example.org");
-        self.cli(&["user", "add", login, "--email", &mail, "--first-name", "Joe", "--last-name", "Doe"]).await?;
-        let invitation = self.cli(&["user", "enroll", login]).await?;
-        Ok(invitation["token"].as_str().context("user enroll gave no token")?.to_owned())
+        self.commands().invite(login).await
+    }
+
+    /// An administrator beside this Core.
+    pub fn commands(&self) -> Commands {
+        Commands::new(self.core_environment.clone())
+    }
+
+    /// Where people and their clients call.
+    pub fn public_url(&self) -> String {
+        format!("http://{}/", self.nginx.public)
     }
 
     /// One Edge's entry in `edge list`.
@@ -195,7 +201,11 @@ impl Cluster {
 impl Drop for Cluster {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("{}", self.logs());
+            return eprintln!("{}", self.logs());
+        }
+        let nginx = self.folder().join("nginx");
+        if let Err(error) = secrets::look_for_in_logs(&[self.folder(), &nginx]) {
+            panic!("{error:#}");
         }
     }
 }

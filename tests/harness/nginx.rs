@@ -140,7 +140,7 @@ impl Site {
     }
 }
 
-fn is_root() -> Result<bool> {
+pub(crate) fn is_root() -> Result<bool> {
     let output = Command::new("id").arg("-u").output().context("cannot run id")?;
     Ok(output.stdout.starts_with(b"0\n"))
 }

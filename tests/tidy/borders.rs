@@ -41,9 +41,14 @@ const CROSSINGS: [(&str, &str, &str); 1] = [(
 )];
 
 /// Who may pick the status of an answer, and why that is not http/error.rs alone.
-const STATUS_CODES: [(&str, &str); 3] = [
+const STATUS_CODES: [(&str, &str); 5] = [
     ("edge/src/http/error.rs", "the one table of errors and their statuses"),
     ("edge/src/http/health.rs", "probes answer with a fixed text that is no error of a person's request"),
+    ("edge/src/http/remote_mfa/opening.rs", "a 101 is a step of the websocket's handshake and no outcome"),
+    (
+        "edge/src/http/pages/assets.rs",
+        "a 304 is about the copy that a browser holds, not about what a person asked for",
+    ),
     ("edge/src/http/metrics.rs", "a listener of its own, on loopback, for Prometheus"),
 ];
 

@@ -1,6 +1,7 @@
 //! The repository keeps its own rules: borders, sizes, words, and what README promises.
 
 mod borders;
+mod clients;
 mod settings;
 mod shape;
 mod source;

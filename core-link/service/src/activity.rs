@@ -32,6 +32,11 @@ impl Origin {
         Self { actor: "cli".to_owned(), ip: None, edge_id: None }
     }
 
+    /// Core itself, on nobody's behalf at this moment.
+    pub fn core() -> Self {
+        Self { actor: "core".to_owned(), ip: None, edge_id: None }
+    }
+
     /// Somebody behind an Edge whose name is not known yet.
     pub fn edge(edge_id: i64, ip: Option<IpAddr>) -> Self {
         Self { actor: "unknown".to_owned(), ip, edge_id: Some(edge_id) }
@@ -58,6 +63,10 @@ impl Outcome {
 pub enum Factor {
     Totp,
     RecoveryCode,
+    MailCode,
+    OpenId,
+    Biometric,
+    MobileApproval,
 }
 
 impl Factor {
@@ -65,7 +74,16 @@ impl Factor {
         match self {
             Self::Totp => "totp",
             Self::RecoveryCode => "recovery_code",
+            Self::MailCode => "mail_code",
+            Self::OpenId => "openid",
+            Self::Biometric => "biometric",
+            Self::MobileApproval => "mobile_approval",
         }
+    }
+
+    /// For the detail of a row.
+    pub fn in_words(self) -> String {
+        self.as_str().replace('_', " ")
     }
 }
 
@@ -136,6 +154,11 @@ impl Attempt {
 
     pub fn done(&self) -> Entry {
         Entry::done(self.event, &self.origin, self.subject.clone()).with_factor(self.factor)
+    }
+
+    /// Another thing that came of it.
+    pub fn done_as(&self, event: &'static str) -> Entry {
+        Entry::done(event, &self.origin, self.subject.clone())
     }
 
     pub fn refused(&self, why: &impl std::fmt::Display) -> Entry {

@@ -6,17 +6,21 @@ mod human;
 use std::{
     ffi::OsString,
     io::{self, Write},
+    pin::pin,
     process::ExitCode,
     time::Duration,
 };
 
 use anyhow::Context;
-use tokio::time::{Instant, sleep};
+use tokio::{
+    sync::mpsc,
+    time::{Instant, sleep},
+};
 
 use crate::{
     activity::Origin,
     config::Config,
-    control::{Answer, Command, Commands, ControlClient, LockError, StoreLock},
+    control::{Answer, Command, CommandError, Commands, ControlClient, LockError, PROGRESS_MAX, StoreLock},
     serve,
     telemetry::{self, LogFormat, LogLevel},
 };
@@ -82,14 +86,33 @@ fn run_command(config: Config, command: &Command, json: bool) -> anyhow::Result<
 /// In the running Core, or here if none runs.
 async fn execute(config: Config, command: &Command) -> anyhow::Result<Answer> {
     let _lock = match place(&config).await? {
-        Place::RunningCore(core) => return Ok(core.run(command).await?),
+        Place::RunningCore(core) => return Ok(core.run(command, tell).await?),
         Place::Here(lock) => lock,
     };
     telemetry::start_logging(LogLevel::Warn, LogFormat::Text);
     let commands = Commands::open_offline(&config).await?;
-    let done = commands.run(&Origin::command_line(), command.clone()).await;
+    let done = run_here(&commands, command).await;
     commands.close().await;
     Ok(done?)
+}
+
+async fn run_here(commands: &Commands, command: &Command) -> Result<Answer, CommandError> {
+    let (progress, mut lines) = mpsc::channel(PROGRESS_MAX);
+    let origin = Origin::command_line();
+    let mut running = pin!(commands.run(&origin, command.clone(), &progress));
+    loop {
+        tokio::select! {
+            biased;
+            Some(line) = lines.recv() => tell(&line),
+            done = &mut running => return done,
+        }
+    }
+}
+
+/// What a long command says on its way stands beside its answer, not in it.
+fn tell(line: &str) {
+    // With nobody to read it, the answer still counts.
+    drop(writeln!(io::stderr(), "{line}"));
 }
 
 /// Where a command is done.

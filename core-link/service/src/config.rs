@@ -4,6 +4,8 @@
 //! named with its key and where it stood.
 
 mod layers;
+mod mail;
+mod openid;
 mod parse;
 mod table;
 
@@ -12,10 +14,14 @@ use std::{
 };
 
 pub use layers::Origin;
+use rustls_pki_types::CertificateDer;
 pub use table::{PREFIX, SETTINGS, Setting};
 
 use crate::{
     instance::AdminContact,
+    mail::MailSettings,
+    openid::Settings as OpenIdSettings,
+    posture::Policy,
     telemetry::{LogFormat, LogLevel},
 };
 use layers::Layers;
@@ -49,8 +55,16 @@ pub struct Config {
     pub mfa_required: bool,
     /// Markdown, at the end of enrollment.
     pub final_text: String,
+    /// Whether devices are asked for their posture.
+    pub posture: Policy,
     /// How long a passed login opens a location to a device.
     pub authorisation_lifetime: Duration,
+    /// `None`: no mail is sent.
+    pub mail: Option<MailSettings>,
+    /// `None`: nobody signs in at an OpenID provider.
+    pub openid: Option<OpenIdSettings>,
+    /// Authorities, besides the public ones, that servers which Core talks to may be certified by.
+    pub outbound_authorities: Vec<CertificateDer<'static>>,
 }
 
 /// Values given on the command line, by key.
@@ -69,8 +83,17 @@ pub struct Mistake {
 pub enum Problem {
     Unknown,
     NotText,
-    Invalid { value: String, expected: &'static str },
-    Unreadable { reason: String },
+    Invalid {
+        value: String,
+        expected: &'static str,
+    },
+    Unreadable {
+        reason: String,
+    },
+    /// It does not go together with another setting.
+    Conflict {
+        reason: String,
+    },
 }
 
 /// Every mistake that was found.
@@ -112,7 +135,11 @@ impl Config {
         let vpn_setup_optional = layers.value("vpn_setup_optional", parse::boolean);
         let mfa_required = layers.value("mfa_required", parse::boolean);
         let final_text = layers.value("final_text", parse::text);
+        let posture = layers.value("posture", parse::posture);
         let authorisation_lifetime = layers.value("authorisation_lifetime", parse::authorisation_lifetime);
+        let mail = mail::parse(layers);
+        let openid = openid::parse(layers);
+        let outbound_authorities = layers.value("outbound_ca_file", parse::authorities);
         Some(Self {
             database: database?,
             master_key_file: master_key_file?,
@@ -128,7 +155,11 @@ impl Config {
             vpn_setup_optional: vpn_setup_optional?,
             mfa_required: mfa_required?,
             final_text: final_text?,
+            posture: posture?,
             authorisation_lifetime: authorisation_lifetime?,
+            mail: mail?,
+            openid: openid?,
+            outbound_authorities: outbound_authorities?,
         })
     }
 }
@@ -150,7 +181,7 @@ impl fmt::Display for Problem {
             Self::Unknown => f.write_str("there is no such setting"),
             Self::NotText => f.write_str("expected one value, not a table or a list"),
             Self::Invalid { value, expected } => write!(f, "{value:?} is not {expected}"),
-            Self::Unreadable { reason } => f.write_str(reason),
+            Self::Unreadable { reason } | Self::Conflict { reason } => f.write_str(reason),
         }
     }
 }

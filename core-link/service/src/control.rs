@@ -1,5 +1,5 @@
 //! How an administrator's commands reach a running Core: one request and one answer, each a line of JSON, over a
-//! Unix socket that only Core's own user may open.
+//! Unix socket that only Core's own user may open. A long command says in lines before its answer how far it is.
 //!
 //! With no Core running, the same [`Commands`] run in the process of the command itself.
 
@@ -15,13 +15,14 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use answer::{
-    ActivityRow, Answer, DeviceRow, EdgeChanged, EdgeRemoved, EdgeRow, EdgeState, Enrollment, HostInvited,
-    LocationRemoved, LocationRow, PeerRow, PeersConfig, UserRow,
+    ActivityRow, Answer, CertificateRow, CertificateStored, DeviceRow, EdgeChanged, EdgeRemoved, EdgeRow, EdgeState,
+    Enrollment, HostInvited, LocationRemoved, LocationRow, PeerRow, PeersConfig, PostureRow, UserRow,
 };
 pub use client::{ControlClient, ControlError};
 pub use command::{
-    Command, DeviceCommand, EdgeCommand, LocationChange, LocationCommand, MfaMode, NameServers, NewHost, NewLocation,
-    NewUser, PeersFormat, TokenCommand, TokenHolder, UserCommand,
+    CertificateCommand, Command, DeviceCommand, EdgeCommand, LocationChange, LocationCommand, MailCommand, MfaMode,
+    NameServers, NewHost, NewLocation, NewUser, PeersFormat, PemFile, PemFileError, TokenCommand, TokenHolder,
+    UserCommand,
 };
 pub use commands::{CommandError, Commands};
 pub use listener::{BindError, ControlListener};
@@ -36,12 +37,20 @@ const RESPONSE_MAX: u64 = 32 * 1024 * 1024;
 /// Adopting an Edge is the longest command: three calls of at most 10 s each and a wait for the first tunnel.
 const COMMAND_MAX: Duration = Duration::from_secs(60);
 
+/// An order of a certificate may take five minutes at the authority.
+const ORDER_MAX: Duration = Duration::from_secs(320);
+
+/// Of a long command, on their way to whoever asked.
+pub(crate) const PROGRESS_MAX: usize = 16;
+
 /// A peer that has sent no whole line by then is cut off.
 const LINE_MAX: Duration = Duration::from_secs(5);
 
 /// What travels back.
 #[derive(Serialize, Deserialize)]
 enum Response {
+    /// How far a long command is; more follows.
+    Progress(String),
     Answer(Answer),
     Error(String),
 }

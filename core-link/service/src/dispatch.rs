@@ -4,10 +4,15 @@
 //! every change runs as an operation, so that a repeat gets the stored reply.
 
 mod caller;
+mod certificate;
 mod enrollment;
 mod greeting;
 mod mfa;
+mod openid;
+mod password_reset;
+mod phone;
 mod polling;
+mod posture;
 mod reject;
 mod reply;
 mod wire;
@@ -19,7 +24,15 @@ use postern_proto::proxy::core_request::Payload;
 
 use self::caller::Caller;
 pub use self::greeting::greeting;
-use crate::{activity::RefusalBudget, instance::Instance, mfa::RecentPolls, password::Passwords, store::Store};
+use crate::{
+    activity::RefusalBudget,
+    instance::Instance,
+    mfa::{RecentPolls, approval::Approvals},
+    openid::RelyingParty,
+    password::Passwords,
+    password_reset::ResetBudget,
+    store::Store,
+};
 
 /// Answers what people and their devices ask through any Edge.
 #[derive(Clone)]
@@ -29,11 +42,29 @@ pub struct Dispatcher {
     instance: Arc<Instance>,
     refusals: Arc<RefusalBudget>,
     recent_polls: Arc<RecentPolls>,
+    reset_budget: Arc<ResetBudget>,
+    openid: Option<Arc<RelyingParty>>,
+    approvals: Arc<Approvals>,
 }
 
 impl Dispatcher {
     pub fn new(store: Store, passwords: Passwords, instance: Instance) -> Self {
-        Self { store, passwords, instance: Arc::new(instance), refusals: Arc::default(), recent_polls: Arc::default() }
+        Self {
+            store,
+            passwords,
+            instance: Arc::new(instance),
+            refusals: Arc::default(),
+            recent_polls: Arc::default(),
+            reset_budget: Arc::default(),
+            openid: None,
+            approvals: Arc::default(),
+        }
+    }
+
+    /// With a provider at which people sign in.
+    #[must_use]
+    pub fn with_openid(self, openid: Arc<RelyingParty>) -> Self {
+        Self { openid: Some(openid), ..self }
     }
 }
 
@@ -66,20 +97,18 @@ impl Dispatcher {
             Payload::CodeMfaSetupFinish(body) => self.code_mfa_setup_finish(caller, body).await,
             Payload::ClientMfaStart(body) => self.client_mfa_start(caller, body).await,
             Payload::ClientMfaFinish(body) => self.client_mfa_finish(caller, body).await,
+            Payload::RegisterMobileAuth(body) => self.register_mobile_auth(caller, body).await,
+            Payload::AwaitRemoteMfaFinish(body) => self.await_remote_mfa_finish(caller, body).await,
             Payload::ClientMfaTokenValidation(body) => self.client_mfa_token_validation(body).await,
-            Payload::PasswordResetInit(_)
-            | Payload::PasswordResetStart(_)
-            | Payload::PasswordReset(_)
-            | Payload::AuthInfo(_)
-            | Payload::AuthCallback(_)
-            | Payload::ClientMfaOidcAuthenticate(_)
-            | Payload::RegisterMobileAuth(_)
-            | Payload::AwaitRemoteMfaFinish(_)
-            | Payload::DevicePostureCheck(_)
-            | Payload::AcmeCertificate(_)
-            | Payload::Probe(_)
-            | Payload::ProbeReply(_)
-            | Payload::Draining(_) => Err(reject::not_served(kind)),
+            Payload::AuthInfo(body) => self.auth_info(body),
+            Payload::AuthCallback(body) => self.auth_callback(caller, body).await,
+            Payload::ClientMfaOidcAuthenticate(body) => self.client_mfa_oidc_authenticate(caller, body).await,
+            Payload::AcmeCertificate(_) => self.unasked_certificate(caller).await,
+            Payload::PasswordResetInit(body) => self.password_reset_init(caller, body).await,
+            Payload::PasswordResetStart(body) => self.password_reset_start(caller, body).await,
+            Payload::PasswordReset(body) => self.password_reset(caller, body).await,
+            Payload::DevicePostureCheck(body) => self.device_posture_check(caller, body).await,
+            Payload::Probe(_) | Payload::ProbeReply(_) | Payload::Draining(_) => Err(reject::not_served(kind)),
         }
     }
 }

@@ -126,6 +126,37 @@ impl Edges {
         self.apply().await
     }
 
+    /// The named Edge, or the oldest one that is connected, to order a certificate through. While nobody dials, the
+    /// oldest that is enabled. `None`: there is none.
+    ///
+    /// # Errors
+    /// When no Edge has this name.
+    pub async fn to_order_through(&self, edge: Option<&str>) -> Result<Option<Edge>, EdgeError> {
+        if let Some(edge) = edge {
+            return Ok(Some(self.link_to(&self.find(edge).await?)));
+        }
+        Ok(self.usable().await?.first().map(|record| self.link_to(record)))
+    }
+
+    /// The Edge through which the certificate is renewed at this try: each time the next one, so that one that cannot
+    /// order does not stand in the way of the others.
+    ///
+    /// # Errors
+    /// Of the store only.
+    pub async fn to_renew_through(&self, attempt: usize) -> Result<Option<Edge>, EdgeError> {
+        let usable = self.usable().await?;
+        Ok(usable.get(attempt % usable.len().max(1)).map(|record| self.link_to(record)))
+    }
+
+    async fn usable(&self) -> Result<Vec<EdgeRecord>, EdgeError> {
+        let mut records = self.records().await?;
+        records.retain(|record| match self.reach {
+            Reach::Running(_) => self.reach.is_connected(EdgeId(record.id)),
+            Reach::Offline => record.enabled,
+        });
+        Ok(records)
+    }
+
     async fn begin_change(&self) -> SemaphorePermit<'_> {
         self.changes.acquire().await.expect("the semaphore is never closed")
     }

@@ -10,7 +10,7 @@ mod revocation;
 use std::time::Duration;
 
 pub use activation::{ActivateError, Activation, MissingStep, Prepared, RequiredSteps, activate};
-pub use invitation::{Invitation, InviteError, invite};
+pub use invitation::{Invitation, InviteError, invite, invite_by_mail};
 pub(crate) use invitation::{Invitee, new_token};
 pub use revocation::revoke;
 

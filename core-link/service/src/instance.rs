@@ -5,6 +5,8 @@ use std::{fmt, time::Duration};
 use uuid::Uuid;
 
 use crate::{
+    mail::MailUse,
+    posture::Policy,
     session_keys,
     store::{StoreError, Tx},
 };
@@ -45,8 +47,13 @@ pub struct Instance {
     pub mfa_required: bool,
     /// Markdown, at the end of enrollment.
     pub final_text: String,
+    /// Whether devices are asked for their posture.
+    pub posture: Policy,
     /// How long a passed login opens a location to a device.
     pub authorisation_lifetime: Duration,
+    pub mail: MailUse,
+    /// On buttons. `None`: nobody signs in at an OpenID provider.
+    pub openid_display_name: Option<String>,
 }
 
 /// Makes on the first start what lasts for ever, and finds it on all others. Two Cores that start at once agree,

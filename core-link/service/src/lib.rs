@@ -2,6 +2,7 @@
 
 pub mod activity;
 pub mod authority;
+pub mod certificate;
 pub mod cli;
 pub mod clock;
 pub mod config;
@@ -12,11 +13,16 @@ pub mod edges;
 pub mod enrollment;
 pub mod instance;
 pub mod location;
+pub mod mail;
 pub mod mfa;
+pub mod openid;
 pub mod password;
+pub mod password_reset;
 pub mod person;
 pub mod polling;
+pub mod posture;
 pub mod sealing;
+pub mod secret;
 pub mod serve;
 pub mod session_keys;
 pub mod store;

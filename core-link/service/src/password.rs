@@ -4,6 +4,7 @@
 //! asked for; beyond a short queue the next caller is refused at once. Never called inside a transaction.
 
 mod context;
+mod prepared;
 
 use std::{fmt, sync::Arc};
 
@@ -12,6 +13,7 @@ use argon2::{
     password_hash::{Error as HashError, phc},
 };
 use context::Context;
+pub use prepared::PreparedPassword;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use zeroize::Zeroizing;
 use zxcvbn::{Score, zxcvbn};

@@ -45,6 +45,8 @@ pub struct Person {
 pub struct PersonSummary {
     pub person: Person,
     pub has_factor: bool,
+    /// Who they are at the OpenID provider is known.
+    pub has_openid: bool,
     /// Somewhere too many codes were wrong, so that from there only an administrator or a recovery code helps.
     pub is_locked: bool,
     pub devices: u32,
@@ -184,7 +186,7 @@ fn is_login(text: &str) -> bool {
 
 /// One `@` with something on both sides and nothing that a header or a log would trip over. Whether it exists, only a
 /// mail can tell.
-fn is_email(text: &str) -> bool {
+pub(crate) fn is_email(text: &str) -> bool {
     let Some((local, host)) = text.split_once('@') else { return false };
     let is_clean = text
         .chars()

@@ -41,6 +41,7 @@ pub struct Sealer {
     seal: hkdf::Prk,
     token: hmac::Key,
     operation: hmac::Key,
+    openid: hmac::Key,
 }
 
 impl fmt::Debug for Sealer {
@@ -58,6 +59,7 @@ impl Sealer {
             seal: hkdf::Prk::new_less_safe(hkdf::HKDF_SHA256, &*master.subkey(b"seal")),
             token: hmac::Key::new(hmac::HMAC_SHA256, &*master.subkey(b"token")),
             operation: hmac::Key::new(hmac::HMAC_SHA256, &*master.subkey(b"operation")),
+            openid: hmac::Key::new(hmac::HMAC_SHA256, &*master.subkey(b"openid")),
         }
     }
 
@@ -104,6 +106,11 @@ impl Sealer {
     /// Name of an operation in the replay memory. Another payload under the same id has another name.
     pub fn operation_digest(&self, id: &[u8], kind: &str, payload: &[u8]) -> [u8; 32] {
         digest(&self.operation, &[id, kind.as_bytes(), payload])
+    }
+
+    /// For what a sign-in at the OpenID provider carries instead of a row. Each purpose has codes of its own.
+    pub fn openid_mac(&self, purpose: &str, parts: &[&[u8]]) -> [u8; 32] {
+        digest(&self.openid, &[&[purpose.as_bytes()], parts].concat())
     }
 
     fn key_for(&self, place: Place<'_>) -> RandomizedNonceKey {

@@ -12,17 +12,19 @@ use metrics_exporter_prometheus::BuildError;
 use postern_core_link::{CoreInstance, GreetingError, Limits, LinkState, Supervisor, SupervisorConfig};
 use tokio::{
     task::{JoinError, JoinSet},
-    time::{MissedTickBehavior, interval, timeout},
+    time::{Instant, MissedTickBehavior, interval, interval_at, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
 pub use installation::{Installation, InstallationError};
 
 use crate::{
+    certificate,
     config::Config,
     control::{BindError, Commands, ControlListener, LockError, StoreLock},
     dispatch::{self, Dispatcher},
     edges::{EdgeError, Reach},
+    mail::Outbox,
     password::Passwords,
     session_keys,
     store::StoreError,
@@ -32,6 +34,11 @@ use signals::Signals;
 
 /// How often it is looked whether an Edge that was sent its identity has taken it.
 const CONFIRM_INTERVAL: Duration = Duration::from_secs(2);
+
+/// How often it is looked whether the certificate of the Edges ends soon, and how long after a start: by then Edges
+/// are connected to order through.
+const RENEWAL_LOOK_INTERVAL: Duration = Duration::from_secs(60 * 60);
+const RENEWAL_LOOK_FIRST: Duration = Duration::from_secs(60);
 
 /// A command that found no Core, because this one had not started, has the store for a moment.
 const STORE_PATIENCE: Duration = Duration::from_secs(3);
@@ -136,7 +143,15 @@ impl Running {
         tasks.spawn(control.run(commands.clone(), drain.clone()));
         let watched = supervisor.clone();
         tasks.spawn(metrics.run(recorder, move || set_gauges(&watched), drain.clone()));
-        tasks.spawn(confirm_adoptions(commands, drain.clone()));
+        if let Some(mailer) = &installation.mailer {
+            tasks.spawn(Outbox::new(installation.store.clone(), Arc::clone(mailer)).run(drain.clone()));
+        }
+        if let Some(openid) = installation.openid.clone() {
+            let drain = drain.clone();
+            tasks.spawn(async move { openid.run(drain).await });
+        }
+        tasks.spawn(confirm_adoptions(commands.clone(), drain.clone()));
+        tasks.spawn(renew_certificate(commands, drain.clone()));
         Ok(Self { supervisor, tasks, drain })
     }
 
@@ -175,7 +190,13 @@ pub async fn start_supervisor(config: &Config, installation: &Installation) -> R
     let supervisor = SupervisorConfig { instance: CoreInstance::random(), greeting, limits };
     let passwords = Passwords::new(config.argon2_parallel);
     let dispatcher = Dispatcher::new(installation.store.clone(), passwords, installation.instance.clone());
-    Ok(Supervisor::start(supervisor, dispatcher))
+    let dispatcher = match installation.openid.clone() {
+        Some(openid) => dispatcher.with_openid(openid),
+        None => dispatcher,
+    };
+    let supervisor = Supervisor::start(supervisor, dispatcher);
+    supervisor.set_web_certificate(certificate::stored(&installation.store).await?);
+    Ok(supervisor)
 }
 
 async fn confirm_adoptions(commands: Arc<Commands>, drain: CancellationToken) {
@@ -187,6 +208,22 @@ async fn confirm_adoptions(commands: Arc<Commands>, drain: CancellationToken) {
             _ = ticks.tick() => {
                 if let Err(error) = commands.edges().confirm_connected().await {
                     tracing::warn!(error = &error as &dyn std::error::Error, "cannot note that an Edge was adopted");
+                }
+            }
+        }
+    }
+}
+
+async fn renew_certificate(commands: Arc<Commands>, drain: CancellationToken) {
+    let mut ticks = interval_at(Instant::now() + RENEWAL_LOOK_FIRST, RENEWAL_LOOK_INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = drain.cancelled() => return,
+            _ = ticks.tick() => {
+                let Some(renewed) = drain.run_until_cancelled(commands.renew_certificate()).await else { return };
+                if let Err(error) = renewed {
+                    tracing::warn!(error = &error as &dyn std::error::Error, "cannot renew the certificate of the Edges");
                 }
             }
         }

@@ -13,6 +13,7 @@ pub use error::{OpenError, StoreError};
 use futures::future::BoxFuture;
 pub use operation::{Operation, Outcome, Replay};
 pub use sqlite::Tx;
+use tokio::sync::Notify;
 
 use crate::{
     clock::{Clock, Timestamp},
@@ -95,6 +96,11 @@ impl Store {
 
     pub fn sealer(&self) -> &Sealer {
         self.database.sealer()
+    }
+
+    /// Wakes whoever waits for mails, after the commit of each.
+    pub fn mail_posted(&self) -> Arc<Notify> {
+        self.database.mail_posted()
     }
 
     /// Finishes what is queued and closes the database.

@@ -16,7 +16,7 @@ const LENGTH: usize = 32;
 pub struct Token(Zeroizing<String>);
 
 /// What is stored of a token.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TokenDigest([u8; 32]);
 
 /// Not the shape of a token of ours, so it cannot be a valid one.

@@ -19,13 +19,15 @@ use crate::{
     transport::tls_cause,
 };
 
+/// TLS 1.3 only: with 1.2 everybody on the way would read both certificates. Edges of all makes speak it.
+///
 /// # Errors
 /// When the stored certificates or the key cannot be used.
 pub(crate) fn config(trust: &EdgeTrust) -> Result<ClientConfig, rustls::Error> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let verifier = PinnedEdge::new(trust, &provider)?;
     let mut config = ClientConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
+        .with_protocol_versions(&[&rustls::version::TLS13])?
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(verifier))
         .with_client_auth_cert(vec![trust.client_cert.clone()], trust.client_key.clone_key())?;

@@ -7,7 +7,7 @@ use rcgen::{
     Issuer, KeyPair,
 };
 use rustls::{
-    RootCertStore, ServerConfig,
+    DEFAULT_VERSIONS, RootCertStore, ServerConfig, SupportedProtocolVersion,
     crypto::aws_lc_rs,
     server::{NoServerSessionStorage, WebPkiClientVerifier},
 };
@@ -118,12 +118,16 @@ impl Default for FakeAuthority {
 
 impl Identity {
     pub(crate) fn server_config(&self) -> Arc<ServerConfig> {
+        self.server_config_of(DEFAULT_VERSIONS)
+    }
+
+    pub(crate) fn server_config_of(&self, versions: &[&'static SupportedProtocolVersion]) -> Arc<ServerConfig> {
         let provider = Arc::new(aws_lc_rs::default_provider());
         let mut roots = RootCertStore::empty();
         roots.add(self.ca_cert.clone()).expect("a certificate");
         let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
         let mut config = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
+            .with_protocol_versions(versions)
             .expect("the provider knows the versions")
             .with_client_cert_verifier(verifier.build().expect("a root"))
             .with_single_cert(vec![self.edge_cert.clone()], self.edge_key.clone_key())

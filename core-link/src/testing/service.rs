@@ -112,6 +112,7 @@ impl Shared {
             match manner {
                 Manner::Stranger => Some(FakeAuthority::new().adopt("127.0.0.1").server_config()),
                 Manner::Impostor => Some(identity.spare.as_deref().unwrap_or(identity).server_config()),
+                Manner::OldTls => Some(identity.server_config_of(&[&rustls::version::TLS12])),
                 Manner::Ours
                 | Manner::Stock
                 | Manner::Mute
@@ -154,16 +155,15 @@ where
     S::Future: Send,
 {
     let service = service.map_response(move |reply| introduced(reply, manner));
-    let executor = Executor(TaskTracker::new());
-    let connection = http2::Builder::new(executor)
+    let connection = http2::Builder::new(Executor::default())
         .timer(TokioTimer::new())
         .serve_connection(TokioIo::new(io), TowerToHyperService::new(service));
     // How a connection ends is Core's to notice.
     drop(connection.await);
 }
 
-#[derive(Clone)]
-struct Executor(TaskTracker);
+#[derive(Clone, Default)]
+pub(super) struct Executor(TaskTracker);
 
 impl<F: Future<Output = ()> + Send + 'static> hyper::rt::Executor<F> for Executor {
     fn execute(&self, future: F) {

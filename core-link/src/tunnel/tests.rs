@@ -21,9 +21,10 @@ use crate::{
     edge::EdgeId,
     greeting::Greeting,
     handler::{Handler, Reply, Request},
-    link::Core,
+    link::{Announcements, Core},
     supervisor::{CoreInstance, Limits},
     testing::{FakeTunnel, Manner, Shared, serve_proxy},
+    web_certificate::WebServing,
 };
 
 struct NeverAnswers;
@@ -38,7 +39,7 @@ struct Pair {
     core: Tunnel<NeverAnswers>,
     edge: FakeTunnel,
     _edge: JoinSet<()>,
-    _greeting: watch::Sender<Greeting>,
+    _pushes: (watch::Sender<Greeting>, watch::Sender<WebServing>),
 }
 
 async fn pair(manner: Manner) -> Pair {
@@ -50,10 +51,12 @@ async fn pair(manner: Manner) -> Pair {
     let address = "edge:1".parse().expect("an address");
     let dialed = dialer::introduce(ours, &address, &instance).await.expect("the Edge opens a tunnel");
     let (greeting, greetings) = watch::channel(greeting());
-    let core = Core::new(instance, Limits::default(), greetings, TaskTracker::new(), NeverAnswers);
+    let (web, web_serving) = watch::channel(WebServing::Never);
+    let announcements = Announcements { greetings, web: web_serving };
+    let core = Core::new(instance, Limits::default(), announcements, TaskTracker::new(), NeverAnswers);
     let core = Tunnel::new(EdgeId(1), Arc::new(core), dialed);
     let tunnel = tunnels.recv().await.expect("the Edge opened a tunnel");
-    Pair { core, edge: tunnel, _edge: edge, _greeting: greeting }
+    Pair { core, edge: tunnel, _edge: edge, _pushes: (greeting, web) }
 }
 
 fn greeting() -> Greeting {
@@ -68,7 +71,7 @@ async fn serve(core: Tunnel<NeverAnswers>) -> TunnelEnd {
 
 #[tokio::test(start_paused = true)]
 async fn a_silent_tunnel_is_probed_each_second_and_closed_after_six() {
-    let Pair { core, mut edge, _edge, _greeting } = pair(Manner::Mute).await;
+    let Pair { core, mut edge, _edge, _pushes } = pair(Manner::Mute).await;
     let begun = Instant::now();
 
     let end = serve(core).await;
@@ -84,7 +87,7 @@ async fn a_silent_tunnel_is_probed_each_second_and_closed_after_six() {
 
 #[tokio::test(start_paused = true)]
 async fn a_tunnel_whose_probes_are_answered_stays() {
-    let Pair { core, edge, _edge, _greeting } = pair(Manner::Ours).await;
+    let Pair { core, edge, _edge, _pushes } = pair(Manner::Ours).await;
     let served = tokio::time::timeout(Duration::from_secs(3600), serve(core)).await;
     assert!(served.is_err(), "{served:?}");
     drop(edge);
@@ -92,7 +95,7 @@ async fn a_tunnel_whose_probes_are_answered_stays() {
 
 #[tokio::test(start_paused = true)]
 async fn a_stock_edge_is_not_probed_and_may_be_silent() {
-    let Pair { core, mut edge, _edge, _greeting } = pair(Manner::Stock).await;
+    let Pair { core, mut edge, _edge, _pushes } = pair(Manner::Stock).await;
     let served = tokio::time::timeout(Duration::from_secs(3600), serve(core)).await;
     assert!(served.is_err(), "{served:?}");
     let greeting = edge.next().await.unwrap().payload;
@@ -102,7 +105,7 @@ async fn a_stock_edge_is_not_probed_and_may_be_silent() {
 
 #[tokio::test(start_paused = true)]
 async fn a_request_that_nobody_answers_is_dropped_at_its_deadline() {
-    let Pair { core, mut edge, _edge, _greeting } = pair(Manner::Ours).await;
+    let Pair { core, mut edge, _edge, _pushes } = pair(Manner::Ours).await;
     let in_flight = core.requests();
     let mut serving = JoinSet::new();
     serving.spawn(serve(core));

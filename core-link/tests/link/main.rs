@@ -6,6 +6,9 @@ mod hostile;
 mod peers;
 mod redialling;
 mod serving;
+mod stock;
+mod stock_adoption;
+mod web_certificate;
 
 use std::{future::Future, time::Duration};
 
@@ -114,10 +117,17 @@ async fn status(core: &Supervisor, wanted: impl Fn(&LinkStatus) -> bool) -> Link
 
 /// Waits until a dial has failed, and says why.
 async fn dial_error(core: &Supervisor) -> String {
-    let failed = |status: &LinkStatus| matches!(&status.state, LinkState::Dialing { last_error: Some(_), .. });
+    let failed = |status: &LinkStatus| error_of(&status.state).is_some();
     let state = status(core, failed).await.state;
-    let LinkState::Dialing { last_error: Some(error), .. } = state else { panic!("{state:?}") };
-    error
+    error_of(&state).expect("it was just looked at")
+}
+
+fn error_of(state: &LinkState) -> Option<String> {
+    match state {
+        LinkState::Dialing { last_error, .. } => last_error.clone(),
+        LinkState::Incompatible { reason, .. } => Some(reason.clone()),
+        LinkState::Connected { .. } => None,
+    }
 }
 
 fn is_connected(status: &LinkStatus) -> bool {

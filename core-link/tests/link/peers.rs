@@ -1,7 +1,7 @@
 //! Whom Core speaks to, and what it says of itself.
 
 use postern_core_link::{
-    Edge, LinkState,
+    Edge, LinkState, LinkStatus,
     testing::{FakeAuthority, FakeEdge, Manner},
 };
 use postern_proto::version;
@@ -75,6 +75,12 @@ async fn a_certificate_for_another_host_is_refused() {
 }
 
 #[tokio::test]
+async fn an_edge_that_speaks_only_old_tls_is_refused() {
+    let error = error_with(Manner::OldTls).await;
+    assert!(error.contains("no TLS session"), "{error}");
+}
+
+#[tokio::test]
 async fn an_edge_that_refuses_our_certificate_is_a_matter_of_identity() {
     let edge = FakeEdge::start(Manner::Ours).await;
     let mut known = edge.edge(EDGE);
@@ -112,6 +118,26 @@ async fn an_old_edge_is_refused() {
 async fn the_words_of_an_edge_that_refuses_are_kept() {
     let error = error_with(Manner::Refuses(Code::FailedPrecondition, "Version 2.0.1 not\x1b[31m supported")).await;
     assert!(error.contains("Version 2.0.1 not [31m supported"), "{error}");
+}
+
+#[tokio::test]
+async fn versions_that_do_not_fit_are_a_state_of_their_own() {
+    for manner in [
+        Manner::Announces("1.6.2"),
+        Manner::Refuses(Code::FailedPrecondition, "Version 2.0.1 not supported"),
+        Manner::Announces("no version"),
+    ] {
+        let mut edge = FakeEdge::start(manner).await;
+        let core = core(echo);
+        core.set_edges(vec![edge.edge(EDGE)]);
+        let incompatible = |status: &LinkStatus| matches!(status.state, LinkState::Incompatible { .. });
+        status(&core, incompatible).await;
+        edge.behave(Manner::Ours);
+        edge.crash().await;
+        edge.restart().await;
+        in_time(edge.tunnel()).await;
+        status(&core, is_connected).await;
+    }
 }
 
 #[tokio::test]

@@ -1,12 +1,16 @@
 //! The sources of settings, laid over each other: defaults, file, environment, flags.
 
-use std::{collections::BTreeMap, ffi::OsString};
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    ffi::OsString,
+};
 
 use clap::ArgMatches;
 use config::{Config, File, FileFormat, Map, Source, Value, ValueKind};
 
 use super::{
-    mistake::{Mistake, Origin},
+    mistake::{Mistake, Origin, Remark},
+    stock::{Stock, StockSetting},
     table::{SETTINGS, VARIABLE_PREFIX},
 };
 
@@ -15,6 +19,7 @@ use super::{
 pub(super) struct Layers {
     pub(super) values: BTreeMap<String, (Vec<String>, Origin)>,
     pub(super) mistakes: Vec<Mistake>,
+    pub(super) remarks: Vec<Remark>,
 }
 
 impl Layers {
@@ -34,7 +39,24 @@ impl Layers {
                     .insert(setting.key.to_owned(), (vec![value.clone()], Origin::Flag(setting.flag.to_owned())));
             }
         }
+        layers.stock(flags, environment);
         layers
+    }
+
+    /// Below everything of ours, so that one who moves over can set ours beside them.
+    fn stock(&mut self, flags: &ArgMatches, environment: &BTreeMap<OsString, OsString>) {
+        let Stock { settings, ignored } = Stock::read(flags, environment);
+        for StockSetting { key, name, value } in settings {
+            match self.values.entry(key.to_owned()) {
+                Entry::Vacant(place) => drop(place.insert((vec![value], Origin::Variable(name)))),
+                Entry::Occupied(ours) => {
+                    self.remarks.push(Remark::Overridden { stock: name, ours: ours.get().1.clone() });
+                }
+            }
+        }
+        if !ignored.is_empty() {
+            self.remarks.push(Remark::Ignored(ignored));
+        }
     }
 
     fn variables(&mut self, environment: &BTreeMap<OsString, OsString>) -> BTreeMap<String, (String, String)> {

@@ -22,6 +22,24 @@ impl fmt::Display for Origin {
     }
 }
 
+/// What is no mistake and yet worth a line in the log; never with a value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Remark {
+    /// Both are set, and ours counts.
+    Overridden { stock: String, ours: Origin },
+    /// Names of variables that a stock Edge may know.
+    Ignored(Vec<String>),
+}
+
+impl fmt::Display for Remark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Overridden { stock, ours } => write!(f, "{stock} is set too, and {ours} counts"),
+            Self::Ignored(names) => write!(f, "not known here, and ignored: {}", names.join(", ")),
+        }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Mistake {
     #[error("{key}: expected {expected}, found {found:?} ({origin})")]

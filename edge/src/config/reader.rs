@@ -1,9 +1,11 @@
 //! Takes settings out of the layers one by one, and remembers what was wrong.
 
+use std::path::Path;
+
 use super::{
     layers::Layers,
     mistake::{Mistake, Mistakes, Origin},
-    table::{Default, SETTINGS},
+    table::{Default, OWN_FOLDER, SETTINGS, STOCK_FOLDER},
     value::{Parse, host_name},
 };
 
@@ -40,5 +42,7 @@ fn default(key: &str) -> String {
     match setting.default {
         Default::Text(text) => text.to_owned(),
         Default::HostName => host_name(),
+        Default::IdentityFolder if Path::new(STOCK_FOLDER).is_dir() => STOCK_FOLDER.to_owned(),
+        Default::IdentityFolder => OWN_FOLDER.to_owned(),
     }
 }

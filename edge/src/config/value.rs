@@ -36,6 +36,23 @@ impl NodeName {
     }
 }
 
+/// Where a certificate authority describes itself (RFC 8555, 7.1.1).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AcmeDirectory {
+    url: String,
+    host: http::uri::Authority,
+}
+
+impl AcmeDirectory {
+    pub fn as_str(&self) -> &str {
+        &self.url
+    }
+
+    pub fn host(&self) -> &http::uri::Authority {
+        &self.host
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
     Text,
@@ -73,26 +90,26 @@ impl Parse for SocketAddr {
     }
 }
 
-impl Parse for PublicUrl {
-    fn parse(texts: &[String]) -> Result<Self, &'static str> {
-        scalar(texts, "an address such as https://vpn.example.org/", |text| {
-            let url: http::Uri = text.parse().ok()?;
-            let at_root = url.path() == "/" && url.query().is_none();
-            if url.host().is_none_or(str::is_empty) || !at_root {
-                return None;
-            }
-            match url.scheme_str()? {
-                "http" => Some(Self::Http),
-                "https" => Some(Self::Https),
-                _ => None,
-            }
-        })
-    }
-}
-
 impl Parse for PathBuf {
     fn parse(texts: &[String]) -> Result<Self, &'static str> {
         scalar(texts, "a path", |text| (!text.is_empty()).then(|| Self::from(text)))
+    }
+}
+
+/// Nothing written means none.
+impl Parse for Option<PathBuf> {
+    fn parse(texts: &[String]) -> Result<Self, &'static str> {
+        scalar(texts, "a path, or nothing", |text| Some((!text.is_empty()).then(|| PathBuf::from(text))))
+    }
+}
+
+impl Parse for AcmeDirectory {
+    fn parse(texts: &[String]) -> Result<Self, &'static str> {
+        scalar(texts, "an https address such as https://acme-v02.api.letsencrypt.org/directory", |text| {
+            let url: http::Uri = text.parse().ok()?;
+            let host = url.authority().filter(|host| !host.host().is_empty() && !host.as_str().contains('@'))?;
+            (url.scheme_str() == Some("https")).then(|| Self { host: host.clone(), url: text.to_owned() })
+        })
     }
 }
 

@@ -40,6 +40,10 @@ pub(super) enum BodyError {
     WrongShape,
     #[error("no kind of second factor has that name")]
     UnknownMethod,
+    #[error("no login of this kind goes through a provider here")]
+    UnknownFlow,
+    #[error("not 32 bytes in base64")]
+    InvalidKey,
     #[error("not received within the deadline")]
     TooSlow,
     #[error("not received whole")]

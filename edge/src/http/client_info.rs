@@ -2,7 +2,7 @@
 //!
 //! Headers of an untrusted peer change nothing but its own description.
 
-use std::net::IpAddr;
+use std::{convert::Infallible, net::IpAddr};
 
 use axum::{
     extract::{FromRef, FromRequestParts},
@@ -61,6 +61,22 @@ impl TrustedProxies {
     }
 }
 
+/// Where a request comes from.
+pub(super) struct ClientAddress(pub(super) IpAddr);
+
+impl<S> FromRequestParts<S> for ClientAddress
+where
+    App: FromRef<S>,
+    S: Send + Sync,
+{
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Infallible> {
+        let peer = Arrival::of(&parts.extensions).peer;
+        Ok(Self(App::from_ref(state).trusted_proxies().client_address(peer, &parts.headers)))
+    }
+}
+
 /// What travels to Core beside a request.
 pub(super) struct ClientInfo(pub(super) CallContext);
 
@@ -72,9 +88,8 @@ where
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        let app = App::from_ref(state);
+        let Ok(ClientAddress(address)) = ClientAddress::from_request_parts(parts, state).await;
         let arrival = Arrival::of(&parts.extensions);
-        let address = app.trusted_proxies().client_address(arrival.peer, &parts.headers);
         let device_info = device_info(address, &parts.headers);
         let operation_id = operation_id(arrival, &parts.headers);
         Ok(Self(CallContext { device_info, operation_id, deadline: arrival.deadline }))

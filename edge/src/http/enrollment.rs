@@ -9,13 +9,15 @@ use axum::{
 };
 use postern_proto::client_types as wire;
 
-use self::bodies::{ActivateBody, CreateDeviceBody, MfaFinishBody, MfaStartBody, NetworkInfoBody, StartBody};
+use self::bodies::{
+    ActivateBody, CreateDeviceBody, MfaFinishBody, MfaStartBody, NetworkInfoBody, RegisterMobileBody, StartBody,
+};
 use super::{
     body::JsonBody,
     client_info::ClientInfo,
     error::ApiError,
     json,
-    session::{ENROLLMENT, SessionJar},
+    session::{ENROLLMENT, SessionError, SessionJar},
 };
 use crate::core_client::{CallError, CoreClient};
 
@@ -58,6 +60,26 @@ pub(super) async fn network_info(
     let token = jar.open(&ENROLLMENT)?.into_inner();
     let reply = core.call(wire::ExistingDevice { pubkey: body.pubkey, token: Some(token) }, context).await?;
     Ok(json::reply(&reply))
+}
+
+/// Names the key with which a phone will approve. Phones know a missing cookie as 400, and as nothing else.
+pub(super) async fn register_mobile(
+    State(core): State<CoreClient>,
+    jar: SessionJar,
+    ClientInfo(context): ClientInfo,
+    JsonBody(body): JsonBody<RegisterMobileBody>,
+) -> Result<Response, ApiError> {
+    let token = jar.open(&ENROLLMENT).map_err(|error| match error {
+        SessionError::Missing => ApiError::NoToken,
+        SessionError::Expired | SessionError::OtherBrowser => error.into(),
+    })?;
+    let request = wire::RegisterMobileAuthRequest {
+        token: token.into_inner(),
+        auth_pub_key: body.auth_pub_key.checked()?,
+        device_pub_key: body.device_pub_key.checked()?,
+    };
+    core.call(request, context).await?;
+    Ok(json::reply(&json::Nothing))
 }
 
 /// Gives the secret of a second factor that the next step confirms.

@@ -8,7 +8,10 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use postern_proto::rejection::{Code, Rejection};
+use postern_proto::{
+    posture::DevicePostureRejection,
+    rejection::{Code, Rejection},
+};
 
 use super::{
     arrival::RequestId,
@@ -28,12 +31,28 @@ pub(super) enum ApiError {
     Call(#[from] CallError),
     #[error("no session key is held")]
     NoSessionKey,
+    #[error("the device is not in order")]
+    Posture(DevicePostureRejection),
+    #[error("the query is not acceptable")]
+    Query,
+    #[error("the request asks for no websocket")]
+    NotWebsocket,
+    #[error("as many websockets are open as may be")]
+    TooManyWebsockets,
+    #[error("no login waits for approval")]
+    NoLogin,
+    #[error("no cookie brings the session's token")]
+    NoToken,
     #[error("there is no valid session")]
     Session(#[from] SessionError),
     #[error("the body is not acceptable")]
     Body(#[from] BodyError),
     #[error("the body's length is not announced")]
     LengthUnknown,
+    #[error("the host is named twice, or not at all")]
+    HostUnclear,
+    #[error("a page of another site has sent this")]
+    CrossSite,
     #[error("no such path")]
     UnknownPath,
     #[error("the path does not take this method")]
@@ -103,11 +122,24 @@ impl From<ApiError> for Answer {
         match error {
             ApiError::Call(error) => Self::from(error),
             ApiError::NoSessionKey => unavailable("no_session_key"),
+            ApiError::Posture(rejection) => {
+                answer(StatusCode::FORBIDDEN, "posture_rejected", rejection.failed_posture_checks.join(", "))
+            }
+            ApiError::Query => answer(StatusCode::BAD_REQUEST, "invalid_query", "The query is not valid"),
+            ApiError::NotWebsocket => {
+                answer(StatusCode::BAD_REQUEST, "not_websocket", "Open this address as a websocket")
+            }
+            ApiError::TooManyWebsockets => Self { code: "too_many_websockets", ..shed() },
+            // Clients know the empty text.
+            ApiError::NoLogin => answer(StatusCode::UNAUTHORIZED, "no_login", ""),
+            ApiError::NoToken => answer(StatusCode::BAD_REQUEST, "no_token", "No token present"),
             ApiError::Session(error) => Self::from(error),
             ApiError::Body(error) => Self::from(error),
             ApiError::LengthUnknown => {
                 answer(StatusCode::BAD_REQUEST, "length_required", "Send the body with a Content-Length")
             }
+            ApiError::HostUnclear => answer(StatusCode::BAD_REQUEST, "unclear_host", "Send one Host header"),
+            ApiError::CrossSite => answer(StatusCode::FORBIDDEN, "cross_site", "Requests from other sites are refused"),
             ApiError::UnknownPath => answer(StatusCode::NOT_FOUND, "unknown_path", "Not found"),
             ApiError::WrongMethod => answer(StatusCode::METHOD_NOT_ALLOWED, "wrong_method", "Method not allowed"),
             ApiError::NotServed => answer(StatusCode::NOT_IMPLEMENTED, "not_implemented", "Not implemented"),
@@ -168,6 +200,10 @@ impl From<SessionError> for Answer {
         match error {
             SessionError::Missing => answer(StatusCode::UNAUTHORIZED, "no_session", "Session not found"),
             SessionError::Expired => answer(StatusCode::UNAUTHORIZED, "session_expired", "Session expired"),
+            SessionError::OtherBrowser => {
+                let text = "This login was begun in another browser, or a newer one has taken its place";
+                answer(StatusCode::UNAUTHORIZED, "other_browser", text)
+            }
         }
     }
 }
@@ -192,6 +228,8 @@ impl From<BodyError> for Answer {
             BodyError::UnknownMethod => {
                 answer(StatusCode::BAD_REQUEST, "unknown_method", "There is no such MFA method")
             }
+            BodyError::UnknownFlow => answer(StatusCode::BAD_REQUEST, "unknown_flow", "There is no such login here"),
+            BodyError::InvalidKey => answer(StatusCode::BAD_REQUEST, "invalid_key", "A key must be 32 bytes in base64"),
             BodyError::TooSlow => answer(StatusCode::REQUEST_TIMEOUT, "body_too_slow", "The body came too slowly"),
             BodyError::Broken => answer(StatusCode::BAD_REQUEST, "broken_body", "The body did not arrive whole"),
         }

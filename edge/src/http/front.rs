@@ -7,7 +7,7 @@ use std::{convert::Infallible, fmt, net::IpAddr, panic::AssertUnwindSafe, sync::
 use axum::{
     Router,
     body::Body,
-    http::{HeaderMap, Request, header},
+    http::{HeaderMap, Request, Uri, Version, header},
     response::{IntoResponse as _, Response},
 };
 use bytes::Bytes;
@@ -19,9 +19,11 @@ use tracing::Instrument as _;
 use super::{
     App, Parts,
     arrival::{Arrival, RequestId, RequestIds},
+    cross_site,
     error::{Answer, ApiError},
     headers::{Occasion, ResponseHeaders},
     measure::RequestMetrics,
+    redirect::Redirect,
     router,
 };
 use crate::drain::Drain;
@@ -35,6 +37,7 @@ struct Shared {
     router: Router,
     request_ids: RequestIds,
     headers: ResponseHeaders,
+    redirect: Redirect,
     metrics: RequestMetrics,
 }
 
@@ -60,11 +63,19 @@ impl Front {
     }
 
     fn assemble(app: App, router: Router, headers: ResponseHeaders) -> Self {
-        Self(Arc::new(Shared { app, router, headers, request_ids: RequestIds::new(), metrics: RequestMetrics::new() }))
+        let parts = &app.0;
+        let redirect = Redirect::new(parts.certificates.clone(), parts.public_url, parts.public_origin.clone());
+        let (request_ids, metrics) = (RequestIds::new(), RequestMetrics::new());
+        Self(Arc::new(Shared { app, router, headers, redirect, request_ids, metrics }))
     }
 
     pub(super) fn drain(&self) -> &Drain {
         &self.0.app.0.drain
+    }
+
+    /// Returns when no websocket is left: their connections are not the listener's any more.
+    pub(super) async fn websockets_ended(&self) {
+        self.0.app.0.websockets.ended().await;
     }
 
     /// Who a connection comes from.
@@ -83,19 +94,20 @@ impl Front {
         let request_id = shared.request_ids.of(peer.is_trusted, request.headers());
         let metrics = shared.metrics.of(request.uri().path());
         let is_api = request.uri().path().starts_with("/api/");
+        let refusal = shared.refusal(&request);
         // After a body of doubtful length nobody knows where the next request begins.
-        let is_ambiguous = is_ambiguous(request.headers());
+        let is_ambiguous = matches!(refusal, Some(ApiError::LengthUnknown | ApiError::HostUnclear));
         let span = tracing::debug_span!("request", id = request_id.as_str());
 
-        let mut response = if is_ambiguous {
-            ApiError::LengthUnknown.into_response()
-        } else {
-            shared.handle(peer, received, request).instrument(span).await
+        let mut response = match refusal {
+            Some(refusal) => refusal.into_response(),
+            None => shared.handle(peer, received, request).instrument(span).await,
         };
         if let Some(answer) = response.extensions_mut().remove::<Answer>() {
             response = written(answer, &request_id, &response);
         }
-        let closes = is_ambiguous || shared.app.is_draining();
+        let is_upgrade = response.headers().contains_key(header::UPGRADE);
+        let closes = is_ambiguous || (shared.app.is_draining() && !is_upgrade);
         shared.headers.write(response.headers_mut(), &Occasion { request_id: &request_id, is_api, closes });
         metrics.count(response.status(), received.elapsed());
         Ok(response)
@@ -103,10 +115,26 @@ impl Front {
 }
 
 impl Shared {
+    /// Why a request is not even looked at.
+    fn refusal<B>(&self, request: &Request<B>) -> Option<ApiError> {
+        let (uri, headers) = (request.uri(), request.headers());
+        if has_unclear_length(headers) {
+            return Some(ApiError::LengthUnknown);
+        }
+        if has_unclear_host(request.version(), uri, headers) {
+            return Some(ApiError::HostUnclear);
+        }
+        let is_foreign = cross_site::is_refused(request.method(), uri, headers, self.app.public_origin());
+        is_foreign.then_some(ApiError::CrossSite)
+    }
+
     async fn handle<B>(&self, peer: Peer, received: Instant, mut request: Request<B>) -> Response
     where
         B: http_body::Body<Data = Bytes, Error: Into<axum::BoxError>> + Send + 'static,
     {
+        if let Some(redirected) = self.redirect.of(peer, &request) {
+            return redirected;
+        }
         let arrival = Arrival::new(peer.address, peer.is_trusted, received, request.headers());
         request.extensions_mut().insert(arrival);
         let answered = self.router.clone().call(request.map(Body::new));
@@ -120,8 +148,20 @@ impl Shared {
 
 /// hyper accepts a request that has both a `Transfer-Encoding` and a `Content-Length`, and hides the latter, so a
 /// front server that reads it the other way round could be fooled. No client needs a body of unknown length.
-fn is_ambiguous(headers: &HeaderMap) -> bool {
+fn has_unclear_length(headers: &HeaderMap) -> bool {
     headers.contains_key(header::TRANSFER_ENCODING)
+}
+
+/// RFC 9112 3.2: one `Host`, and the same one where the target names a host too. Old health checks speak HTTP/1.0 and
+/// send none; in HTTP/2 the target names it.
+fn has_unclear_host(version: Version, uri: &Uri, headers: &HeaderMap) -> bool {
+    let mut hosts = headers.get_all(header::HOST).iter();
+    match (hosts.next(), hosts.next(), uri.authority()) {
+        (None, None, authority) => version == Version::HTTP_11 && authority.is_none(),
+        (Some(host), None, Some(authority)) => !host.as_bytes().eq_ignore_ascii_case(authority.as_str().as_bytes()),
+        (Some(host), None, None) => host.is_empty() && version == Version::HTTP_11,
+        (_, Some(_), _) => true,
+    }
 }
 
 /// The error as JSON, with what axum has to say beside it (`Allow` of a 405).
@@ -135,7 +175,7 @@ fn written(answer: Answer, request_id: &RequestId, plain: &Response) -> Response
 
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv4Addr;
+    use std::{net::Ipv4Addr, num::NonZeroU32, time::Duration};
 
     use axum::{
         body::to_bytes,
@@ -145,9 +185,14 @@ mod tests {
 
     use super::*;
     use crate::{
-        config::PublicUrl,
+        acme::Challenges,
+        certificate::Certificates,
+        config::{self, PublicUrl, Settings},
         core_client::CoreClient,
-        http::TrustedProxies,
+        http::{
+            TrustedProxies,
+            remote_mfa::{WebsocketLimits, Websockets},
+        },
         tunnel::{push::SessionKeys, registry::TunnelRegistry},
     };
 
@@ -162,11 +207,25 @@ mod tests {
             session_keys,
             trusted_proxies: TrustedProxies::default(),
             public_url: PublicUrl::Https,
+            public_origin: settings().public_origin,
             exposed_name: None,
+            websockets: Websockets::new(WebsocketLimits {
+                websockets_max: NonZeroU32::MIN,
+                websockets_max_per_address: NonZeroU32::MIN,
+                lifetime: Duration::ZERO,
+                ping_interval: Duration::ZERO,
+                grace: Duration::ZERO,
+            }),
+            certificates: Certificates::default(),
+            challenges: Challenges::default(),
             drain: Drain::default(),
         }));
         let router = with(router(app.clone()));
         Front::assemble(app, router, ResponseHeaders::new(PublicUrl::Https, None, registry))
+    }
+
+    fn settings() -> Settings {
+        config::parse(["postern-edge", "--public-url", "https://edge/"].map(Into::into), []).unwrap().settings
     }
 
     async fn panics() -> &'static str {
@@ -176,7 +235,7 @@ mod tests {
     #[tokio::test]
     async fn a_panic_becomes_one_internal_reply() {
         let front = front(|router| router.route("/panics", get(panics)));
-        let request = Request::get("/panics").body(Body::empty()).unwrap();
+        let request = Request::get("/panics").header(header::HOST, "edge").body(Body::empty()).unwrap();
         let Ok(response) = front.answer(PEER, request).await;
         assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
         assert_eq!(response.headers()["x-content-type-options"], "nosniff");
@@ -188,14 +247,15 @@ mod tests {
     #[tokio::test]
     async fn every_form_of_target_gets_an_answer() {
         let front = front(|router| router);
-        for (method, target) in [
-            (Method::OPTIONS, "*"),
-            (Method::CONNECT, "edge:443"),
-            (Method::GET, "http://edge/nothing"),
-            (Method::GET, "/%00%ff?%zz"),
-            (Method::GET, "//api//v1/poll"),
+        for (method, target, host) in [
+            (Method::OPTIONS, "*", "edge"),
+            (Method::CONNECT, "edge:443", "edge:443"),
+            (Method::GET, "http://edge/nothing", "edge"),
+            (Method::GET, "/%00%ff?%zz", "edge"),
+            (Method::GET, "//api//v1/poll", "edge"),
         ] {
-            let request = Request::builder().method(method).uri(target).body(Body::empty()).unwrap();
+            let request = Request::builder().method(method).uri(target).header(header::HOST, host);
+            let request = request.body(Body::empty()).unwrap();
             let Ok(response) = front.clone().answer(PEER, request).await;
             assert_eq!(response.status(), StatusCode::NOT_FOUND, "{target}");
         }

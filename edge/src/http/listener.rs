@@ -1,9 +1,13 @@
 //! Accepts connections from clients, and lets them finish when it is time to go.
 //!
-//! Bounded in all and for each address; an accept that fails for want of resources waits instead of spinning.
+//! Bounded in all and for each address, over all ports together; an accept that fails for want of resources waits
+//! instead of spinning.
+
+mod https;
 
 use std::{
     convert::Infallible,
+    future::pending,
     io,
     net::{IpAddr, SocketAddr},
     num::NonZeroU32,
@@ -20,8 +24,19 @@ use tokio::{
 };
 use tokio_util::task::TaskTracker;
 
-use super::{connection, front::Front, measure::ConnectionMetrics};
-use crate::{drain::Drain, listen, peers::PeerCounts};
+use self::https::Https;
+use super::{
+    connection::{self, Serving},
+    front::Front,
+    measure::ConnectionMetrics,
+};
+use crate::{
+    acme::GuestSockets,
+    certificate::Certificates,
+    drain::Drain,
+    listen,
+    peers::{PeerCounts, Place},
+};
 
 /// Connections that the kernel holds for us while we are busy.
 const BACKLOG: i32 = 1024;
@@ -42,6 +57,8 @@ pub struct ConnectionLimits {
 #[derive(Debug)]
 pub struct HttpListener {
     socket: TcpListener,
+    https: Option<Https>,
+    guests: GuestSockets,
 }
 
 impl HttpListener {
@@ -50,7 +67,19 @@ impl HttpListener {
     /// # Errors
     /// When the address cannot be had.
     pub fn bind(address: SocketAddr) -> io::Result<Self> {
-        Ok(Self { socket: listen::bind(address, BACKLOG)? })
+        Ok(Self { socket: listen::bind(address, BACKLOG)?, https: None, guests: GuestSockets::none() })
+    }
+
+    /// Serves HTTPS on that address too, whenever there is a certificate.
+    #[must_use]
+    pub fn with_https(self, address: SocketAddr, certificates: Certificates) -> Self {
+        Self { https: Some(Https { address, certificates }), ..self }
+    }
+
+    /// Serves further ports as well, for as long as whoever bound them wants.
+    #[must_use]
+    pub fn with_guests(self, guests: GuestSockets) -> Self {
+        Self { guests, ..self }
     }
 
     /// Where it listens, with the port that was picked.
@@ -63,21 +92,37 @@ impl HttpListener {
 
     /// Serves until the front's drain begins, and `drain_delay` longer; then stops accepting and returns when the
     /// last request is answered.
-    pub async fn run(self, front: Front, limits: ConnectionLimits, drain_delay: Duration) {
+    pub async fn run(mut self, front: Front, limits: ConnectionLimits, drain_delay: Duration) {
         let drain = front.drain().clone();
         let stop = async {
             drain.begun().await;
             sleep(drain_delay).await;
         };
         let door = Door::new(front, limits);
+        let plain = Entrance { tls: None, closing: door.closing.clone() };
+        let https = async {
+            match &self.https {
+                Some(https) => https.run(&door).await,
+                None => pending().await,
+            }
+        };
         tokio::select! {
             biased;
             () = stop => {}
-            never = door.admit_all(&self.socket) => match never {},
+            never = door.admit_all(&self.socket, &plain) => match never {},
+            never = https => match never {},
+            never = door.admit_guests(&mut self.guests, &plain) => match never {},
         }
         drop(self.socket);
         door.close().await;
     }
+}
+
+/// How people come in by one port.
+struct Entrance {
+    /// `None`: plain HTTP.
+    tls: Option<Certificates>,
+    closing: Drain,
 }
 
 struct Door {
@@ -103,16 +148,27 @@ impl Door {
         }
     }
 
-    async fn admit_all(&self, socket: &TcpListener) -> Infallible {
+    async fn admit_all(&self, socket: &TcpListener, entrance: &Entrance) -> Infallible {
         loop {
             // First a seat: what we cannot serve yet waits in the kernel.
             let seat = Arc::clone(&self.seats).acquire_owned().await.expect("the semaphore is never closed");
             let (stream, address) = listen::accept(socket).await;
-            self.admit(stream, address.ip(), seat);
+            self.admit(stream, address.ip(), seat, entrance);
         }
     }
 
-    fn admit(&self, stream: TcpStream, address: IpAddr, seat: OwnedSemaphorePermit) {
+    /// One after the other: at most one certificate is ordered at a time.
+    async fn admit_guests(&self, guests: &mut GuestSockets, entrance: &Entrance) -> Infallible {
+        loop {
+            let guest = guests.next().await;
+            tokio::select! {
+                never = self.admit_all(&guest.socket, entrance) => match never {},
+                () = guest.leave.cancelled() => {}
+            }
+        }
+    }
+
+    fn admit(&self, stream: TcpStream, address: IpAddr, seat: OwnedSemaphorePermit, entrance: &Entrance) {
         let peer = self.front.peer(address);
         // A crowd stands behind a trusted proxy.
         let place = if peer.is_trusted { None } else { self.counts.enter(peer.address) };
@@ -123,19 +179,30 @@ impl Door {
         if let Err(error) = prepare(&stream) {
             return tracing::debug!(%error, "a connection ended before it was served");
         }
-        let served =
-            connection::serve(stream, peer, self.front.clone(), self.closing.clone(), self.limits.header_timeout);
-        let open = OpenConnection::new(&self.metrics.open);
-        self.connections.spawn(async move {
-            served.await;
-            drop((open, place, seat));
-        });
+        let room = Room { _place: place, _seat: seat, _open: OpenConnection::new(&self.metrics.open) };
+        let serving = Serving {
+            peer,
+            is_tls: entrance.tls.is_some(),
+            front: self.front.clone(),
+            closing: entrance.closing.clone(),
+            header_timeout: self.limits.header_timeout,
+        };
+        match &entrance.tls {
+            None => drop(self.connections.spawn(room.around(connection::serve(stream, serving)))),
+            Some(certificates) => {
+                // The certificate of this moment, whatever comes later.
+                let Some(tls) = certificates.tls() else { return };
+                let tasks = self.connections.clone();
+                drop(self.connections.spawn(room.around(connection::serve_tls(stream, tls, serving, tasks))));
+            }
+        }
     }
 
     async fn close(self) {
         self.closing.begin();
         self.connections.close();
         self.connections.wait().await;
+        self.front.websockets_ended().await;
     }
 }
 
@@ -144,6 +211,21 @@ fn prepare(stream: &TcpStream) -> io::Result<()> {
     let socket = SockRef::from(stream);
     socket.set_tcp_nodelay(true)?;
     socket.set_tcp_user_timeout(Some(UNSENT_MAX))
+}
+
+/// What a connection takes up as long as it is served.
+struct Room {
+    _place: Option<Place>,
+    _seat: OwnedSemaphorePermit,
+    // Given up last: what is not counted any more takes up nothing.
+    _open: OpenConnection,
+}
+
+impl Room {
+    async fn around(self, connection: impl Future<Output = ()>) {
+        connection.await;
+        drop(self);
+    }
 }
 
 /// Counts as long as it lives, also through a panic.

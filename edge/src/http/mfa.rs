@@ -12,15 +12,16 @@ use super::{
     client_info::ClientInfo,
     error::ApiError,
     json::{self, object},
+    posture::PostureReport,
 };
 use crate::core_client::CoreClient;
 
-/// What it says of the device's posture is not passed on.
 #[derive(Deserialize)]
 pub(super) struct StartBody {
     location_id: i64,
     pubkey: String,
     method: Method,
+    posture_data: Option<PostureReport>,
 }
 
 /// Holds secrets: no `Debug`.
@@ -41,8 +42,12 @@ pub(super) async fn start(
     JsonBody(body): JsonBody<StartBody>,
 ) -> Result<Response, ApiError> {
     let method = body.method.number()?;
-    let request =
-        wire::ClientMfaStartRequest { location_id: body.location_id, pubkey: body.pubkey, method, posture_data: None };
+    let request = wire::ClientMfaStartRequest {
+        location_id: body.location_id,
+        pubkey: body.pubkey,
+        method,
+        posture_data: body.posture_data.map(Into::into),
+    };
     let reply = core.call(request, context).await?;
     Ok(json::reply(&reply))
 }
@@ -53,7 +58,22 @@ pub(super) async fn finish(
     ClientInfo(context): ClientInfo,
     JsonBody(body): JsonBody<FinishBody>,
 ) -> Result<Response, ApiError> {
-    let FinishBody { token, code, auth_pub_key } = body;
-    let reply = core.call(wire::ClientMfaFinishRequest { token, code, auth_pub_key }, context).await?;
+    let reply = core.call(wire::ClientMfaFinishRequest::from(body), context).await?;
     Ok(json::reply(&reply))
+}
+
+/// Approves the login of another device. The key is that device's, so the one that approves does not get it.
+pub(super) async fn finish_remote(
+    State(core): State<CoreClient>,
+    ClientInfo(context): ClientInfo,
+    JsonBody(body): JsonBody<FinishBody>,
+) -> Result<Response, ApiError> {
+    core.call(wire::ClientMfaFinishRequest::from(body), context).await?;
+    Ok(json::reply(&json::Nothing))
+}
+
+impl From<FinishBody> for wire::ClientMfaFinishRequest {
+    fn from(FinishBody { token, code, auth_pub_key }: FinishBody) -> Self {
+        Self { token, code, auth_pub_key }
+    }
 }

@@ -29,6 +29,14 @@ pub(super) struct Flow {
 }
 
 pub(super) const ENROLLMENT: Flow = Flow { cookie: "defguard_proxy", path: "/api/v1/enrollment" };
+pub(super) const PASSWORD_RESET: Flow =
+    Flow { cookie: "defguard_proxy_password_reset", path: "/api/v1/password-reset" };
+/// The two halves of one login at a provider.
+pub(super) const OPENID_NONCE: Flow = Flow { cookie: "nonce_proxy", path: "/api/v1/openid/callback" };
+pub(super) const OPENID_CSRF: Flow = Flow { cookie: "csrf_proxy", path: "/api/v1/openid/callback" };
+
+/// A login at a provider is over after a day in any case; Core forgets it far sooner.
+const LOGIN_SECONDS: i64 = 86_400;
 
 /// Core's token for a session. Never printed.
 pub(super) struct Token(String);
@@ -46,6 +54,8 @@ pub(super) enum SessionError {
     Missing,
     #[error("the session is over")]
     Expired,
+    #[error("the login was begun in another browser, or is not its newest")]
+    OtherBrowser,
 }
 
 /// Opens the request's cookies, and seals new ones.
@@ -92,21 +102,27 @@ impl SessionJar {
     pub(super) fn seal(&self, flow: &Flow, token: &str, deadline: i64) -> Option<HeaderValue> {
         let expires = http_date(deadline)?;
         let value = seal::seal(&self.ring, flow.cookie, token, deadline);
-        Some(self.set_cookie(flow, &value, &expires))
+        Some(self.set_cookie(flow, &value, &format!("Expires={expires}")))
+    }
+
+    /// The same for a login at a provider, which has no deadline of Core's.
+    pub(super) fn seal_for_login(&self, flow: &Flow, token: &str) -> HeaderValue {
+        let value = seal::seal(&self.ring, flow.cookie, token, unix_now() + LOGIN_SECONDS);
+        self.set_cookie(flow, &value, &format!("Max-Age={LOGIN_SECONDS}"))
     }
 
     /// A `Set-Cookie` value that ends the session in the client.
     pub(super) fn removal(&self, flow: &Flow) -> HeaderValue {
-        self.set_cookie(flow, "", "Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0")
+        self.set_cookie(flow, "", "Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0")
     }
 
-    fn set_cookie(&self, flow: &Flow, value: &str, expires: &str) -> HeaderValue {
+    fn set_cookie(&self, flow: &Flow, value: &str, end: &str) -> HeaderValue {
         let secure = match self.public_url {
             PublicUrl::Https => "; Secure",
             PublicUrl::Http => "",
         };
         let Flow { cookie, path } = flow;
-        let text = format!("{cookie}={value}; Path={path}; HttpOnly; SameSite=Strict{secure}; Expires={expires}");
+        let text = format!("{cookie}={value}; Path={path}; HttpOnly; SameSite=Strict{secure}; {end}");
         HeaderValue::try_from(text).expect("names, base64 and dates are fine in a header")
     }
 }
@@ -131,7 +147,6 @@ mod tests {
     use crate::tunnel::{CoreSource, push::SessionKeys};
 
     const IN_2100: i64 = 4_102_444_800;
-    const OTHER: Flow = Flow { cookie: "defguard_proxy_password_reset", path: "/api/v1/password-reset" };
 
     fn jar(public_url: PublicUrl, cookies: &[&str]) -> SessionJar {
         let keys = SessionKeys::default();
@@ -173,7 +188,7 @@ mod tests {
 
     #[test]
     fn missing_removed_foreign_and_expired_cookies_open_no_session() {
-        let (expired, foreign) = (sealed(&ENROLLMENT, 1), sealed(&OTHER, IN_2100));
+        let (expired, foreign) = (sealed(&ENROLLMENT, 1), sealed(&PASSWORD_RESET, IN_2100));
         let renamed = foreign.replace("defguard_proxy_password_reset=", "defguard_proxy=");
         let removed = jar(PublicUrl::Https, &[]).removal(&ENROLLMENT).to_str().unwrap().to_owned();
         for cookie in ["", "a=b", &foreign, &renamed, &removed] {

@@ -4,7 +4,7 @@
 //! adoption. A Purge makes `.purging` first: that is the moment of the purge. `recover` finishes both.
 
 use std::{
-    fs::{self, DirBuilder, File, OpenOptions},
+    fs::{self, DirBuilder, File, OpenOptions, Permissions},
     io::{self, Write as _},
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _},
     path::Path,
@@ -63,7 +63,7 @@ pub(super) fn read(folder: &Path) -> Result<Option<Bundle>, IdentityError> {
         return if any { Err(IdentityError::Incomplete { path: folder.to_owned(), missing }) } else { Ok(None) };
     }
     let key_path = folder.join(KEY);
-    refuse_readable_by_others(&key_path)?;
+    keep_from_others(&key_path)?;
     let key = PrivateKeyDer::from_pem_slice(&read_file(&key_path)?).map_err(|error| unreadable(&key_path, error))?;
     let certificate = |name: &str| {
         let path = folder.join(name);
@@ -204,11 +204,20 @@ fn exists(path: &Path) -> Result<bool, IdentityError> {
     path.try_exists().map_err(|source| IdentityError::Read { path: path.to_owned(), source })
 }
 
-fn refuse_readable_by_others(path: &Path) -> Result<(), IdentityError> {
+/// Not every way to hand over a folder keeps the modes of its files. Where they cannot be put right there is no start.
+fn keep_from_others(path: &Path) -> Result<(), IdentityError> {
     let metadata = fs::metadata(path).map_err(|source| IdentityError::Read { path: path.to_owned(), source })?;
-    if metadata.permissions().mode() & 0o007 != 0 {
-        return Err(IdentityError::ReadableByOthers { path: path.to_owned() });
+    let mode = metadata.permissions().mode() & 0o777;
+    if mode & 0o007 == 0 {
+        return Ok(());
     }
+    let tightened = fs::set_permissions(path, Permissions::from_mode(0o600));
+    tightened.map_err(|source| IdentityError::ReadableByOthers { path: path.to_owned(), source })?;
+    tracing::warn!(
+        path = %path.display(),
+        "anybody on this machine could read the key of this edge; its mode is 600 now. If somebody may have, \
+         delete the edge in core and adopt it again"
+    );
     Ok(())
 }
 

@@ -51,6 +51,24 @@ impl Authority {
         (certificate, PrivatePkcs8KeyDer::from(key.serialize_der()).into())
     }
 
+    /// What an Edge shows, with its key.
+    pub(super) fn server(&self, name: &str) -> (CertificateDer<'static>, PrivateKeyDer<'static>) {
+        let key = KeyPair::generate().expect("keys can be made");
+        let certificate = self.leaf(name, ExtendedKeyUsagePurpose::ServerAuth, &key);
+        (certificate, PrivatePkcs8KeyDer::from(key.serialize_der()).into())
+    }
+
+    /// A client certificate that ended long ago, with its key.
+    pub(super) fn expired_client(&self, name: &str) -> (CertificateDer<'static>, PrivateKeyDer<'static>) {
+        let key = KeyPair::generate().expect("keys can be made");
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        params.not_after = rcgen::date_time_ymd(2020, 1, 1);
+        let certificate = params.signed_by(&key, &self.issuer).expect("the CA can sign").der().clone();
+        (certificate, PrivatePkcs8KeyDer::from(key.serialize_der()).into())
+    }
+
     /// A certificate for this key and purpose, whatever the holder asked for.
     #[must_use]
     pub fn leaf(&self, name: &str, purpose: ExtendedKeyUsagePurpose, key: &KeyPair) -> CertificateDer<'static> {

@@ -31,6 +31,20 @@ impl FakeCore {
         Self { client, ..self.clone() }
     }
 
+    /// Shows a certificate of the right CA that is for an Edge: another adopted Edge would.
+    #[must_use]
+    pub fn posing_as_core(&self) -> Self {
+        let client = Some(Arc::new(self.authority.server("edge-2")));
+        Self { client, ..self.clone() }
+    }
+
+    /// Shows a certificate of the right CA and for its purpose whose time is over.
+    #[must_use]
+    pub fn expired(&self) -> Self {
+        let client = Some(Arc::new(self.authority.expired_client("Any label")));
+        Self { client, ..self.clone() }
+    }
+
     /// Knows the Edge's CA, and shows no certificate.
     #[must_use]
     pub fn anonymous(&self) -> Self {

@@ -2,11 +2,15 @@
 
 use std::{net::SocketAddr, path::Path, time::Duration};
 
+use rustls::RootCertStore;
 use tokio::{task::JoinSet, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    acme::{Acme, AcmeConfig, Challenges},
     adoption::AdoptionPolicy,
+    certificate::Certificates,
+    config,
     core_client::{CallContext, CoreClient, OperationId},
     identity::IdentityStore,
     tunnel::{
@@ -30,6 +34,8 @@ pub struct TestEdge {
     pub keys: SessionKeys,
     /// Who it is.
     pub identity: IdentityStore,
+    /// What it would serve HTTPS with.
+    pub certificates: Certificates,
     close: CancellationToken,
     running: JoinSet<()>,
 }
@@ -48,18 +54,30 @@ impl TestEdge {
         let identity = IdentityStore::open(folder).expect("the folder can be used");
         let keys = SessionKeys::default();
         let registry = TunnelRegistry::new(keys.clone());
+        let certificates = Certificates::default();
         let config = TunnelListenerConfig {
             address: "127.0.0.1:0".parse().expect("an address"),
             identity: identity.clone(),
             adoption,
             registry: registry.clone(),
+            acme: no_acme(),
+            certificates: certificates.clone(),
         };
         let listener = TunnelListener::bind(config).expect("a free port");
         let address = listener.local_addr().expect("a bound port");
         let close = CancellationToken::new();
         let mut running = JoinSet::new();
         running.spawn(listener.run(close.clone()));
-        Self { address, client: CoreClient::new(registry.clone()), registry, keys, identity, close, running }
+        Self {
+            address,
+            client: CoreClient::new(registry.clone()),
+            registry,
+            keys,
+            identity,
+            certificates,
+            close,
+            running,
+        }
     }
 
     /// What goes along with a request that may take this long.
@@ -77,4 +95,17 @@ impl TestEdge {
         self.close.cancel();
         while self.running.join_next().await.is_some() {}
     }
+}
+
+/// Orders are tried with the whole program.
+fn no_acme() -> Acme {
+    let defaults = config::parse(["postern-edge".into()], []).expect("the defaults are well formed").settings;
+    let config = AcmeConfig {
+        allowed: false,
+        directory: defaults.acme_directory,
+        roots: RootCertStore::empty(),
+        listen: defaults.acme_listen,
+        http_listen: defaults.http_listen,
+    };
+    Acme::new(config, Challenges::default()).0
 }

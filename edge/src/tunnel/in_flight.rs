@@ -14,11 +14,32 @@ use std::{
 
 /// Most requests in flight on one tunnel. A Core that is this far behind answers nobody in time.
 pub const IN_FLIGHT_MAX: usize = 1_000;
+/// Most waits for persons on one tunnel. Who opens one has taken a seat among far fewer before, so this only keeps a
+/// mistake there from growing without end.
+pub const WAITS_MAX: usize = 65_536;
+
+/// Two kinds that never take each other's room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lane {
+    /// Core replies by itself, and soon.
+    Requests,
+    /// Core replies when a person has done something; that is no load, and its silence says nothing.
+    Waits,
+}
+
+impl Lane {
+    fn max(self) -> usize {
+        match self {
+            Self::Requests => IN_FLIGHT_MAX,
+            Self::Waits => WAITS_MAX,
+        }
+    }
+}
 
 /// Why a request was not registered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum RegisterError {
-    #[error("{IN_FLIGHT_MAX} requests are in flight already")]
+    #[error("as much is in flight as may be")]
     Full,
     #[error("the tunnel has ended")]
     Closed,
@@ -28,35 +49,38 @@ pub enum RegisterError {
 #[derive(Debug)]
 pub struct InFlight<W> {
     state: Mutex<State<W>>,
-    /// Mirror of the map's length, so that picking a tunnel takes no lock.
-    count: AtomicUsize,
+    /// How many of the map are requests: written under the lock, and read without it to pick a tunnel.
+    requests: AtomicUsize,
+    /// The same for waits.
+    waits: AtomicUsize,
 }
 
 #[derive(Debug)]
 struct State<W> {
     last_id: u64,
     /// `None` once closed.
-    waiting: Option<HashMap<u64, W, BuildHasherDefault<IdHasher>>>,
+    waiting: Option<HashMap<u64, (Lane, W), BuildHasherDefault<IdHasher>>>,
 }
 
 impl<W> Default for InFlight<W> {
     fn default() -> Self {
         let state = State { last_id: 0, waiting: Some(HashMap::default()) };
-        Self { state: Mutex::new(state), count: AtomicUsize::new(0) }
+        Self { state: Mutex::new(state), requests: AtomicUsize::new(0), waits: AtomicUsize::new(0) }
     }
 }
 
 impl<W> InFlight<W> {
     /// Enters a waiting caller and returns the id of its request.
-    pub fn register(&self, waiter: W) -> Result<u64, RegisterError> {
+    pub fn register(&self, lane: Lane, waiter: W) -> Result<u64, RegisterError> {
         let mut state = self.lock();
         let id = state.last_id + 1;
         let waiting = state.waiting.as_mut().ok_or(RegisterError::Closed)?;
-        if waiting.len() >= IN_FLIGHT_MAX {
+        let count = self.count(lane);
+        if count.load(Ordering::Relaxed) >= lane.max() {
             return Err(RegisterError::Full);
         }
-        waiting.insert(id, waiter);
-        self.count.store(waiting.len(), Ordering::Relaxed);
+        waiting.insert(id, (lane, waiter));
+        count.fetch_add(1, Ordering::Relaxed);
         state.last_id = id;
         Ok(id)
     }
@@ -64,23 +88,32 @@ impl<W> InFlight<W> {
     /// Takes out who waits for this id. `None` for an id that is unknown, released or completed.
     pub fn complete(&self, id: u64) -> Option<W> {
         let mut state = self.lock();
-        let waiting = state.waiting.as_mut()?;
-        let waiter = waiting.remove(&id);
-        self.count.store(waiting.len(), Ordering::Relaxed);
-        waiter
+        let (lane, waiter) = state.waiting.as_mut()?.remove(&id)?;
+        self.count(lane).fetch_sub(1, Ordering::Relaxed);
+        Some(waiter)
     }
 
     /// Drops every waiter and refuses later ones.
     pub fn close(&self) {
-        let waiting = self.lock().waiting.take();
-        self.count.store(0, Ordering::Relaxed);
+        let mut state = self.lock();
+        let waiting = state.waiting.take();
+        self.requests.store(0, Ordering::Relaxed);
+        self.waits.store(0, Ordering::Relaxed);
+        drop(state);
         // Outside the lock: dropping wakes the callers.
         drop(waiting);
     }
 
-    /// How many callers wait now.
-    pub fn waiting(&self) -> usize {
-        self.count.load(Ordering::Relaxed)
+    /// How many callers wait for this kind of reply now.
+    pub fn waiting(&self, lane: Lane) -> usize {
+        self.count(lane).load(Ordering::Relaxed)
+    }
+
+    fn count(&self, lane: Lane) -> &AtomicUsize {
+        match lane {
+            Lane::Requests => &self.requests,
+            Lane::Waits => &self.waits,
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State<W>> {
@@ -111,53 +144,71 @@ impl Hasher for IdHasher {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{Lane::*, *};
 
     #[test]
     fn ids_start_at_one_and_are_never_reused() {
         let in_flight = InFlight::default();
-        assert_eq!(in_flight.register('a'), Ok(1));
+        assert_eq!(in_flight.register(Requests, 'a'), Ok(1));
         assert_eq!(in_flight.complete(1), Some('a'));
-        assert_eq!(in_flight.register('b'), Ok(2));
+        assert_eq!(in_flight.register(Requests, 'b'), Ok(2));
     }
 
     #[test]
     fn an_entry_leaves_once() {
         let in_flight = InFlight::default();
-        let id = in_flight.register('a').unwrap();
+        let id = in_flight.register(Requests, 'a').unwrap();
         assert_eq!(in_flight.complete(id), Some('a'));
         assert_eq!(in_flight.complete(id), None);
-        assert_eq!(in_flight.waiting(), 0);
+        assert_eq!(in_flight.waiting(Requests), 0);
     }
 
     #[test]
     fn an_unknown_id_completes_nobody() {
         let in_flight = InFlight::default();
-        in_flight.register('a').unwrap();
+        in_flight.register(Requests, 'a').unwrap();
         assert_eq!(in_flight.complete(7), None);
         assert_eq!(in_flight.complete(0), None);
-        assert_eq!(in_flight.waiting(), 1);
+        assert_eq!(in_flight.waiting(Requests), 1);
     }
 
     #[test]
     fn beyond_the_limit_nothing_is_registered_until_a_slot_is_free() {
         let in_flight = InFlight::default();
         for _ in 0..IN_FLIGHT_MAX {
-            in_flight.register(()).unwrap();
+            in_flight.register(Requests, ()).unwrap();
         }
-        assert_eq!(in_flight.register(()), Err(RegisterError::Full));
+        assert_eq!(in_flight.register(Requests, ()), Err(RegisterError::Full));
         in_flight.complete(1);
-        assert_eq!(in_flight.register(()), Ok(IN_FLIGHT_MAX as u64 + 1));
+        assert_eq!(in_flight.register(Requests, ()), Ok(IN_FLIGHT_MAX as u64 + 1));
+    }
+
+    #[test]
+    fn requests_and_waits_take_no_room_from_each_other() {
+        let in_flight = InFlight::default();
+        for _ in 0..IN_FLIGHT_MAX {
+            in_flight.register(Requests, ()).unwrap();
+        }
+        let wait = in_flight.register(Waits, ()).unwrap();
+        assert_eq!((in_flight.waiting(Requests), in_flight.waiting(Waits)), (IN_FLIGHT_MAX, 1));
+        in_flight.complete(wait);
+        assert_eq!((in_flight.waiting(Requests), in_flight.waiting(Waits)), (IN_FLIGHT_MAX, 0));
+        for _ in 0..WAITS_MAX {
+            in_flight.register(Waits, ()).unwrap();
+        }
+        assert_eq!(in_flight.register(Waits, ()), Err(RegisterError::Full));
+        in_flight.complete(1);
+        assert!(in_flight.register(Requests, ()).is_ok());
     }
 
     #[test]
     fn closing_drops_every_waiter_and_refuses_later_ones() {
         let in_flight = InFlight::default();
         let (waiter, caller) = std::sync::mpsc::channel::<()>();
-        in_flight.register(waiter.clone()).unwrap();
+        in_flight.register(Requests, waiter.clone()).unwrap();
         in_flight.close();
-        assert_eq!(in_flight.register(waiter), Err(RegisterError::Closed));
+        assert_eq!(in_flight.register(Requests, waiter), Err(RegisterError::Closed));
         assert!(caller.recv().is_err(), "no waiter is left");
-        assert_eq!(in_flight.waiting(), 0);
+        assert_eq!(in_flight.waiting(Requests), 0);
     }
 }

@@ -25,7 +25,9 @@ use super::{
     service::TunnelService,
 };
 use crate::{
+    acme::Acme,
     adoption::{Adoption, AdoptionPolicy},
+    certificate::Certificates,
     identity::{Identity, IdentityStore},
     listen,
     peers::{PeerCounts, Place},
@@ -52,6 +54,8 @@ pub struct TunnelListenerConfig {
     pub identity: IdentityStore,
     pub adoption: AdoptionPolicy,
     pub registry: TunnelRegistry,
+    pub acme: Acme,
+    pub certificates: Certificates,
 }
 
 /// A bound port.
@@ -61,6 +65,8 @@ pub struct TunnelListener {
     identity: IdentityStore,
     adoption: Adoption,
     registry: TunnelRegistry,
+    acme: Acme,
+    certificates: Certificates,
 }
 
 impl TunnelListener {
@@ -69,11 +75,11 @@ impl TunnelListener {
     /// # Errors
     /// What the system says when the address cannot be had.
     pub fn bind(config: TunnelListenerConfig) -> io::Result<Self> {
-        let TunnelListenerConfig { address, identity, adoption, registry } = config;
+        let TunnelListenerConfig { address, identity, adoption, registry, acme, certificates } = config;
         let socket = listen::bind(address, BACKLOG)?;
         registry.set_adopted(identity.current().is_some());
-        let adoption = Adoption::new(adoption, identity.clone(), registry.clone());
-        Ok(Self { socket, identity, adoption, registry })
+        let adoption = Adoption::new(adoption, identity.clone(), registry.clone(), certificates.clone());
+        Ok(Self { socket, identity, adoption, registry, acme, certificates })
     }
 
     /// Where it listens; the port is chosen when 0 was asked for.
@@ -118,6 +124,8 @@ impl TunnelListener {
             identity: self.identity.clone(),
             adoption: self.adoption.clone(),
             registry: self.registry.clone(),
+            acme: self.acme.clone(),
+            certificates: self.certificates.clone(),
             refusals: serving.refusals.clone(),
             close: serving.close.clone(),
             _seat: seat,
@@ -170,6 +178,8 @@ struct Accepted {
     identity: IdentityStore,
     adoption: Adoption,
     registry: TunnelRegistry,
+    acme: Acme,
+    certificates: Certificates,
     refusals: Refusals,
     close: CancellationToken,
     _seat: Seat,
@@ -197,8 +207,13 @@ impl Accepted {
     async fn serve_tunnels(self, socket: TcpStream, identity: &Identity) {
         let Some(stream) = self.handshake(socket, identity).await else { return };
         let tasks = Tasks::default();
-        let tunnels =
-            TunnelService { registry: self.registry.clone(), adoption: self.adoption.clone(), tasks: tasks.clone() };
+        let tunnels = TunnelService {
+            registry: self.registry.clone(),
+            adoption: self.adoption.clone(),
+            acme: self.acme.clone(),
+            certificates: self.certificates.clone(),
+            tasks: tasks.clone(),
+        };
         let stage = Stage::Adopted { tunnels: tunnels.into_server(), certificate: certificate_of(&stream) };
         let passed = CancellationToken::new();
         let gate = self.gate(stage, &passed);

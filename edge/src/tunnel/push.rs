@@ -1,4 +1,4 @@
-//! What Core sends unasked: session keys, probes, and that it leaves.
+//! What Core sends unasked: session keys, the web certificate, probes, and that it leaves.
 //!
 //! A push that is unknown or wrong is counted and ignored, never fatal: a newer Core may say more.
 
@@ -8,12 +8,13 @@ use bytes::Bytes;
 use metrics::{Counter, counter};
 use postern_proto::{
     link::ProbeReply,
-    proxy::{CoreResponse, core_request, core_response::Payload},
+    proxy::{CoreResponse, HttpsCerts, core_request, core_response::Payload},
 };
 use prost::Message as _;
 
 pub use super::session_keys::{KeyId, KeyRing, RingError, SessionKey, SessionKeys};
 use super::{Tunnel, registry::Lease};
+use crate::certificate::Certificates;
 
 /// Takes the pushes of one tunnel.
 #[derive(Debug)]
@@ -22,14 +23,16 @@ pub(super) struct Pushes {
     refused: Counter,
     /// A refused key was logged: one line for a tunnel is enough.
     reported: Cell<bool>,
+    certificates: Certificates,
 }
 
 impl Pushes {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(certificates: Certificates) -> Self {
         Self {
             ignored: counter!("postern_edge_pushes_ignored_total"),
             refused: counter!("postern_edge_pushes_refused_total"),
             reported: Cell::new(false),
+            certificates,
         }
     }
 
@@ -42,7 +45,12 @@ impl Pushes {
         let tunnel = lease.tunnel();
         match message.payload {
             // After a Purge nothing of this Core is to stay.
-            Some(Payload::InitialInfo(_) | Payload::SessionKeyRing(_)) if tunnel.is_ending() => {}
+            Some(
+                Payload::InitialInfo(_)
+                | Payload::SessionKeyRing(_)
+                | Payload::HttpsCerts(_)
+                | Payload::ClearHttpsCerts(()),
+            ) if tunnel.is_ending() => {}
             Some(Payload::InitialInfo(info)) => {
                 self.report(tunnel, lease.registry().keys().add_key(&tunnel.source, &info.private_cookies_key));
             }
@@ -56,7 +64,9 @@ impl Pushes {
                 tracing::info!(tunnel = tunnel.number, "core asks for nothing new on this tunnel");
                 lease.drain();
             }
-            None | Some(Payload::HttpsCerts(_) | Payload::ClearHttpsCerts(())) => self.ignored.increment(1),
+            Some(Payload::HttpsCerts(sent)) => self.swap(tunnel, &sent),
+            Some(Payload::ClearHttpsCerts(())) => self.certificates.clear(),
+            None => self.ignored.increment(1),
             Some(
                 Payload::Empty(())
                 | Payload::EnrollmentStart(_)
@@ -89,6 +99,19 @@ impl Pushes {
                 error = &error as &dyn std::error::Error,
                 "refused a session key of core"
             );
+        }
+    }
+
+    fn swap(&self, tunnel: &Tunnel, sent: &HttpsCerts) {
+        if let Err(error) = self.certificates.take(sent) {
+            self.refused.increment(1);
+            if self.certificates.is_refused_anew(sent) {
+                tracing::warn!(
+                    tunnel = tunnel.number,
+                    error = &error as &dyn std::error::Error,
+                    "refused the web certificate of core; what was served before still is"
+                );
+            }
         }
     }
 
@@ -128,7 +151,7 @@ mod tests {
         registry.end_all();
         let info = InitialInfo { private_cookies_key: vec![1; SESSION_KEY_LENGTH] };
         let push = CoreResponse { id: 0, payload: Some(Payload::InitialInfo(info)) };
-        Pushes::new().take(&lease, push.encode_to_vec().into());
+        Pushes::new(Certificates::default()).take(&lease, push.encode_to_vec().into());
         assert!(!keys.is_held());
     }
 }

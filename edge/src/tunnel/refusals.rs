@@ -11,6 +11,7 @@ use std::{
 };
 
 use metrics::counter;
+use postern_proto::version::PEER_MIN;
 use rustls::CertificateError;
 use tokio::time::Instant;
 
@@ -30,11 +31,16 @@ pub(super) enum Refusal {
     InvalidCertificate,
     OtherCertificate,
     AdoptionFrom,
+    NoVersion,
+    TooOld {
+        /// Three numbers and nothing else that the caller chose.
+        version: (u64, u64, u64),
+    },
 }
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+        let text = match self {
             Self::TooManyConnections => "there are too many connections already",
             Self::NotTls => "this is no TLS that we speak",
             Self::NoCertificate => "no client certificate",
@@ -42,7 +48,18 @@ impl fmt::Display for Refusal {
             Self::InvalidCertificate => "a client certificate that is not valid",
             Self::OtherCertificate => "a client certificate of our CA that is not the one from adoption",
             Self::AdoptionFrom => "adoption from an address that `adoption_from` does not list",
-        })
+            Self::NoVersion => {
+                return write!(f, "Missing version headers: this edge needs a Core of {PEER_MIN} or later; update it");
+            }
+            Self::TooOld { version: (major, minor, patch) } => {
+                return write!(
+                    f,
+                    "Version {major}.{minor}.{patch} not supported: this edge needs a Core of {PEER_MIN} or later; \
+                     update Core, or keep the edge that came with it until then"
+                );
+            }
+        };
+        f.write_str(text)
     }
 }
 

@@ -147,6 +147,12 @@ impl TunnelRegistry {
         self.shared.view.load().all.iter().map(|tunnel| tunnel.load()).sum()
     }
 
+    /// Waits for persons on all tunnels.
+    #[must_use]
+    pub fn waits(&self) -> usize {
+        self.shared.view.load().all.iter().map(|tunnel| tunnel.waits()).sum()
+    }
+
     /// The version that Core last announced; kept after a loss, forgotten on Purge.
     #[must_use]
     pub fn core_version(&self) -> Option<Arc<str>> {

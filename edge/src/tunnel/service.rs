@@ -1,4 +1,4 @@
-//! What the Core that adopted us may call: a tunnel, Purge, and later a certificate order.
+//! What the Core that adopted us may call: a tunnel, Purge, and an order for a web certificate.
 
 use std::pin::Pin;
 
@@ -13,8 +13,12 @@ use tokio::sync::mpsc;
 use tokio_stream::{Stream, StreamExt as _, wrappers::ReceiverStream};
 use tonic::{Request, Response, Status, Streaming};
 
-use super::{OUTGOING_CAPACITY, connection::Tasks, registry::TunnelRegistry, stream::TunnelStream};
-use crate::adoption::Adoption;
+use super::{OUTGOING_CAPACITY, connection::Tasks, order, registry::TunnelRegistry, stream::TunnelStream};
+use crate::{
+    acme::{Acme, EVENTS_MAX},
+    adoption::Adoption,
+    certificate::Certificates,
+};
 
 type Outgoing<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
@@ -23,6 +27,8 @@ type Outgoing<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 pub(super) struct TunnelService {
     pub(super) registry: TunnelRegistry,
     pub(super) adoption: Adoption,
+    pub(super) acme: Acme,
+    pub(super) certificates: Certificates,
     pub(super) tasks: Tasks,
 }
 
@@ -43,7 +49,8 @@ impl Proxy for TunnelService {
         let peer = peer.ok_or_else(|| Status::internal("the caller was not checked"))?;
         let (outgoing, queued) = mpsc::channel(OUTGOING_CAPACITY);
         let lease = self.registry.insert(&peer, outgoing.downgrade());
-        self.tasks.add(TunnelStream::new(request.into_inner(), outgoing, lease).serve());
+        let stream = TunnelStream::new(request.into_inner(), outgoing, lease, self.certificates.clone());
+        self.tasks.add(stream.serve());
         Ok(Response::new(Box::pin(ReceiverStream::new(queued).map(Ok))))
     }
 
@@ -59,7 +66,12 @@ impl Proxy for TunnelService {
         })
     }
 
-    async fn trigger_acme(&self, _: Request<AcmeChallenge>) -> Result<Response<Self::TriggerAcmeStream>, Status> {
-        Err(Status::unimplemented("This edge does not order certificates: give NGINX its certificate instead"))
+    /// Answers at once, and then tells how far the order is. It ends with the connection.
+    async fn trigger_acme(&self, request: Request<AcmeChallenge>) -> Result<Response<Self::TriggerAcmeStream>, Status> {
+        let AcmeChallenge { domain, account_credentials_json } = request.into_inner();
+        let order = self.acme.order(&domain, &account_credentials_json).map_err(|error| order::refuse(&error))?;
+        let (events, queued) = mpsc::channel(EVENTS_MAX);
+        self.tasks.add(order.run(events));
+        Ok(Response::new(Box::pin(order::on_the_wire(ReceiverStream::new(queued)))))
     }
 }

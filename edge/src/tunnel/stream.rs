@@ -17,6 +17,7 @@ use super::{
     push::Pushes,
     registry::Lease,
 };
+use crate::certificate::Certificates;
 
 /// Why a tunnel ended.
 #[derive(Debug)]
@@ -70,12 +71,17 @@ pub(super) struct TunnelStream {
 }
 
 impl TunnelStream {
-    pub(super) fn new(incoming: Streaming<Bytes>, outgoing: mpsc::Sender<Bytes>, lease: Lease) -> Self {
+    pub(super) fn new(
+        incoming: Streaming<Bytes>,
+        outgoing: mpsc::Sender<Bytes>,
+        lease: Lease,
+        certificates: Certificates,
+    ) -> Self {
         Self {
             incoming,
             outgoing,
             lease,
-            pushes: Pushes::new(),
+            pushes: Pushes::new(certificates),
             unclaimed: counter!("postern_edge_replies_unclaimed_total"),
             malformed: counter!("postern_edge_messages_malformed_total"),
         }

@@ -7,7 +7,11 @@ use postern_proto::{
         CodeMfaSetupStartResponse, Device, DeviceConfig, DeviceConfigResponse, EnrollmentSettings,
         EnrollmentStartResponse, InitialUserInfo, InstanceInfo, InstanceInfoResponse,
     },
-    proxy::{CoreRequest, core_request, core_response::Payload},
+    posture::DevicePostureCheckResponse,
+    proxy::{
+        AuthCallbackResponse, AuthInfoResponse, ClientMfaTokenValidationResponse, CoreRequest,
+        PasswordResetStartResponse, core_request, core_response::Payload,
+    },
 };
 use serde_json::{Value, json};
 
@@ -44,7 +48,37 @@ pub(crate) fn right(request: &CoreRequest) -> Answer {
             preshared_key: PRESHARED_KEY.into(),
             token: None,
         })),
+        core_request::Payload::RegisterMobileAuth(_)
+        | core_request::Payload::PasswordResetInit(_)
+        | core_request::Payload::PasswordReset(_)
+        | core_request::Payload::ClientMfaOidcAuthenticate(_) => Answer::Reply(Payload::Empty(())),
+        core_request::Payload::PasswordResetStart(_) => {
+            Answer::Reply(Payload::PasswordResetStart(PasswordResetStartResponse { deadline_timestamp: DEADLINE }))
+        }
+        core_request::Payload::AuthInfo(_) => Answer::Reply(Payload::AuthInfo(auth_info())),
+        core_request::Payload::AuthCallback(_) => Answer::Reply(Payload::AuthCallback(AuthCallbackResponse {
+            url: "https://edge.ex.org/".into(),
+            token: "enroll-me".into(),
+        })),
+        core_request::Payload::DevicePostureCheck(_) => {
+            Answer::Reply(Payload::DevicePostureCheck(DevicePostureCheckResponse {
+                preshared_key: PRESHARED_KEY.into(),
+            }))
+        }
+        core_request::Payload::ClientMfaTokenValidation(_) => {
+            Answer::Reply(Payload::ClientMfaTokenValidation(ClientMfaTokenValidationResponse { token_valid: true }))
+        }
+        core_request::Payload::AwaitRemoteMfaFinish(_) => Answer::Nothing,
         other => panic!("nobody asked for {}", other.kind()),
+    }
+}
+
+pub(crate) fn auth_info() -> AuthInfoResponse {
+    AuthInfoResponse {
+        url: "https://id.ex.org/authorize?client_id=1".into(),
+        csrf_token: "csrf".into(),
+        nonce: "nonce".into(),
+        button_display_name: Some("Acme ID".into()),
     }
 }
 

@@ -6,16 +6,17 @@ use postern_edge::{
 };
 use postern_proto::{
     client_types::EnrollmentStartResponse,
-    proxy::{core_request::Payload as Asked, core_response::Payload},
+    proxy::{PasswordResetStartResponse, core_request::Payload as Asked, core_response::Payload},
 };
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 
 use crate::{
     answers::{right, start},
-    harness::{Setting, Site},
-    table::{Open, ROUTES, pair, with_cookie},
+    harness::{Reply, Setting, Site},
+    table::{Open, REGISTER_MOBILE, ROUTES, Route, Session, pair, with_cookie},
 };
 
+const NAMES: [&str; 4] = ["defguard_proxy", "defguard_proxy_password_reset", "nonce_proxy", "csrf_proxy"];
 const START: &str = "/api/v1/enrollment/start";
 const CREATE_DEVICE: &str = "/api/v1/enrollment/create_device";
 const DEVICE: &str = r#"{"name":"laptop","pubkey":"k="}"#;
@@ -82,7 +83,7 @@ async fn every_cookie_that_is_set_has_its_attributes_whatever_a_proxy_claims() {
             let mut set = Vec::new();
             for route in &ROUTES {
                 for claims in ["", LIES, TRUTHS] {
-                    let lines = format!("content-type: application/json\r\ncookie: {}\r\n{claims}", open.cookie);
+                    let lines = format!("content-type: application/json\r\ncookie: {}\r\n{claims}", open.all_cookies());
                     let reply = open.site.post_with(route.path, &lines, &route.body()).await;
                     assert_eq!(reply.status, 200, "{}", route.path);
                     set.extend(reply.all("set-cookie").map(|cookie| (route.path, cookie.to_owned())));
@@ -115,19 +116,48 @@ async fn a_cookie_stays_below_what_browsers_keep() {
 }
 
 #[tokio::test]
-async fn without_a_cookie_and_with_an_expired_one_every_route_of_a_session_is_401() {
+async fn without_its_cookies_no_route_of_a_session_reaches_core() {
+    let open = Open::new(Setting::default()).await;
+    let before = open.tunnel.request_count();
+    for route in ROUTES.iter().filter(|route| route.session.is_some()) {
+        expect_no_session(route, &open.ask_with(route, "", &route.body()).await);
+        for session in [Session::Enrollment, Session::PasswordReset, Session::Login] {
+            // Cookies of the other kinds, and the values of those under each name.
+            let values = open.cookies(session).split("; ").map(|cookie| cookie.split_once('=').unwrap().1);
+            for name in NAMES {
+                let renamed: Vec<_> = values.clone().map(|value| format!("{name}={value}")).collect();
+                let own = format!("{}; ", open.cookies(session));
+                if Some(session) != route.session || !own.contains(&format!("{}; ", renamed[0])) {
+                    expect_no_session(route, &open.ask_with(route, &renamed.join("; "), &route.body()).await);
+                }
+            }
+        }
+    }
+    assert_eq!(open.tunnel.request_count(), before);
+}
+
+#[tokio::test]
+async fn with_an_expired_cookie_every_route_of_a_session_is_401() {
     let open = Open::new(Setting::default()).await;
     open.answer(|request| match request.payload {
         Some(Asked::EnrollmentStart(_)) => {
             Answer::Reply(Payload::EnrollmentStart(EnrollmentStartResponse { deadline_timestamp: 1_000, ..start() }))
         }
+        Some(Asked::PasswordResetStart(_)) => {
+            Answer::Reply(Payload::PasswordResetStart(PasswordResetStartResponse { deadline_timestamp: 1_000 }))
+        }
         _ => right(request),
     });
     let expired = pair(&open.site.post(START, r#"{"token":"old"}"#).await);
+    let expired_reset = pair(&open.site.post("/api/v1/password-reset/start", r#"{"token":"old"}"#).await);
     let before = open.tunnel.request_count();
-    for route in ROUTES.iter().filter(|route| route.in_session) {
-        open.ask_with(route, "", &route.body()).await.expect_error(401, "no_session", "Session not found");
-        open.ask_with(route, &expired, &route.body()).await.expect_error(401, "session_expired", "Session expired");
+    for route in &ROUTES {
+        let cookie = match route.session {
+            Some(Session::Enrollment) => &expired,
+            Some(Session::PasswordReset) => &expired_reset,
+            Some(Session::Login) | None => continue,
+        };
+        open.ask_with(route, cookie, &route.body()).await.expect_error(401, "session_expired", "Session expired");
     }
     assert_eq!(open.tunnel.request_count(), before);
 }
@@ -154,12 +184,16 @@ async fn no_forged_cookie_opens_a_session_or_breaks_anything() {
     let before = open.tunnel.request_count();
     let seed = rand::random();
     let mut random = StdRng::seed_from_u64(seed);
-    let in_session: Vec<_> = ROUTES.iter().filter(|route| route.in_session).collect();
+    let in_session: Vec<_> = ROUTES.iter().filter(|route| route.session.is_some()).collect();
     for number in 0..1_500 {
-        let forged = forged(&open.cookie, &mut random);
         let route = in_session[random.random_range(0..in_session.len())];
+        let cookies = open.cookies(route.session.unwrap());
+        // Of two cookies one is enough.
+        let (first, rest) = cookies.split_once("; ").unwrap_or((cookies, ""));
+        let forged = format!("{}; {rest}", forged(first, &mut random));
         let reply = open.ask_with(route, &forged, &route.body()).await;
-        assert_eq!(reply.status, 401, "number {number} of seed {seed}: {forged}");
+        let status = if route.path == REGISTER_MOBILE { 400 } else { 401 };
+        assert_eq!(reply.status, status, "number {number} of seed {seed}: {forged}");
     }
     assert_eq!(open.tunnel.request_count(), before);
 }
@@ -178,7 +212,7 @@ fn forged(cookie: &str, random: &mut StdRng) -> String {
         3 => value = (0..random.random_range(0..600)).map(|_| random.random_range(b'!'..=b'~')).collect(),
         4 => value.extend_from_within(at..),
         5 => value.reverse(),
-        _ => return format!("defguard_proxy_password_reset={}", std::str::from_utf8(&value).unwrap()),
+        _ => return format!("another_name={}", std::str::from_utf8(&value).unwrap()),
     }
     // A separator would cut the rest off, and what is left may be the cookie itself.
     value.retain(|byte| *byte != b';');
@@ -191,18 +225,47 @@ fn forged(cookie: &str, random: &mut StdRng) -> String {
 }
 
 #[track_caller]
-fn expect_cookies(set: &[(&str, String)], secure: &str) {
-    let lasting =
-        format!("; Path=/api/v1/enrollment; HttpOnly; SameSite=Strict{secure}; Expires=Fri, 01 Jan 2100 00:00:00 GMT");
-    let removal = format!(
-        "defguard_proxy=; Path=/api/v1/enrollment; HttpOnly; SameSite=Strict{secure}; Expires=Thu, 01 Jan 1970 00:00:00 GMT; \
-         Max-Age=0"
-    );
-    let by =
-        |path: &str| set.iter().filter(|(by, _)| *by == path).map(|(_, cookie)| cookie.clone()).collect::<Vec<_>>();
-    assert_eq!(set.len(), 6, "{set:?}");
-    for cookie in by(START) {
-        assert!(cookie.starts_with("defguard_proxy=") && cookie.ends_with(&lasting), "{cookie}");
+fn expect_no_session(route: &Route, reply: &Reply) {
+    if route.path == REGISTER_MOBILE {
+        reply.expect_error(400, "no_token", "No token present");
+    } else {
+        reply.expect_error(401, "no_session", "Session not found");
     }
-    assert_eq!(by("/api/v1/enrollment/activate_user"), vec![removal; 3]);
+}
+
+/// Each of the six routes that set cookies was asked three times.
+#[track_caller]
+fn expect_cookies(set: &[(&str, String)], secure: &str) {
+    let flags = format!("HttpOnly; SameSite=Strict{secure}");
+    let until_2100 = format!("{flags}; Expires=Fri, 01 Jan 2100 00:00:00 GMT");
+    let for_a_day = format!("{flags}; Max-Age=86400");
+    let removed = format!("{flags}; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0");
+    let [of_enrollment, of_reset] = ["/api/v1/enrollment", "/api/v1/password-reset"];
+    let of_login = "/api/v1/openid/callback";
+    let mut expected = Vec::new();
+    for (by, name, path, rest) in [
+        (START, "defguard_proxy", of_enrollment, &until_2100),
+        ("/api/v1/enrollment/activate_user", "defguard_proxy", of_enrollment, &removed),
+        ("/api/v1/password-reset/start", "defguard_proxy_password_reset", of_reset, &until_2100),
+        ("/api/v1/password-reset/reset", "defguard_proxy_password_reset", of_reset, &removed),
+        ("/api/v1/openid/auth_info", "nonce_proxy", of_login, &for_a_day),
+        ("/api/v1/openid/auth_info", "csrf_proxy", of_login, &for_a_day),
+        ("/api/v1/openid/callback", "nonce_proxy", of_login, &removed),
+        ("/api/v1/openid/callback", "csrf_proxy", of_login, &removed),
+        ("/api/v1/openid/callback/mfa", "nonce_proxy", of_login, &removed),
+        ("/api/v1/openid/callback/mfa", "csrf_proxy", of_login, &removed),
+    ] {
+        expected.extend([(); 3].map(|()| (by, name.to_owned(), rest == &removed, format!(" Path={path}; {rest}"))));
+    }
+    let mut found: Vec<_> = set
+        .iter()
+        .map(|(by, cookie)| {
+            let (pair, attributes) = cookie.split_once(';').unwrap();
+            let (name, value) = pair.split_once('=').unwrap();
+            (*by, name.to_owned(), value.is_empty(), attributes.to_owned())
+        })
+        .collect();
+    found.sort_unstable();
+    expected.sort_unstable();
+    assert_eq!(found, expected);
 }

@@ -3,15 +3,17 @@
 use std::{net::SocketAddr, num::NonZeroU32, time::Duration};
 
 use postern_edge::{
-    config::PublicUrl,
+    acme::Challenges,
+    config::{self, PublicOrigin, PublicUrl},
     drain::Drain,
     http::{
         Front, Parts, TrustedProxies,
         listener::{ConnectionLimits, HEADER_TIMEOUT, HttpListener},
+        remote_mfa::{PING_INTERVAL, WebsocketLimits, Websockets},
     },
     testing::{Answer, FakeCore, FakeTunnel, TestEdge, adopted_edge, eventually},
 };
-use postern_proto::proxy::CoreRequest;
+use postern_proto::{limits::APPROVAL_BUDGET, proxy::CoreRequest};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::{
@@ -25,6 +27,7 @@ pub(crate) struct Setting {
     pub(crate) public_url: PublicUrl,
     pub(crate) trusted_proxies: &'static str,
     pub(crate) limits: ConnectionLimits,
+    pub(crate) websockets: WebsocketLimits,
     pub(crate) drain_delay: Duration,
 }
 
@@ -35,7 +38,14 @@ impl Default for Setting {
             connections_max_per_address: NonZeroU32::new(64).unwrap(),
             header_timeout: HEADER_TIMEOUT,
         };
-        Self { public_url: PublicUrl::Https, trusted_proxies: "", limits, drain_delay: Duration::ZERO }
+        let websockets = WebsocketLimits {
+            websockets_max: NonZeroU32::new(64).unwrap(),
+            websockets_max_per_address: NonZeroU32::new(64).unwrap(),
+            lifetime: APPROVAL_BUDGET,
+            ping_interval: PING_INTERVAL,
+            grace: Duration::from_secs(65),
+        };
+        Self { public_url: PublicUrl::Https, trusted_proxies: "", limits, websockets, drain_delay: Duration::ZERO }
     }
 }
 
@@ -69,7 +79,11 @@ impl Site {
             session_keys: edge.keys.clone(),
             trusted_proxies: TrustedProxies::new(setting.trusted_proxies.parse().into_iter().collect()),
             public_url: setting.public_url,
+            public_origin: public_origin(setting.public_url),
             exposed_name: None,
+            websockets: Websockets::new(setting.websockets),
+            certificates: edge.certificates.clone(),
+            challenges: Challenges::default(),
             drain: drain.clone(),
         });
         let listener = HttpListener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
@@ -123,6 +137,15 @@ impl Site {
     pub(crate) async fn ended(&mut self) {
         self.running.join_next().await.unwrap().unwrap();
     }
+}
+
+/// The Edge's address, as `host: edge` has it.
+fn public_origin(public_url: PublicUrl) -> PublicOrigin {
+    let url = match public_url {
+        PublicUrl::Https => "https://edge/",
+        PublicUrl::Http => "http://edge/",
+    };
+    config::parse(["postern-edge", "--public-url", url].map(Into::into), []).unwrap().settings.public_origin
 }
 
 /// What came back.

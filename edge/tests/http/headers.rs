@@ -21,7 +21,7 @@ async fn every_response_carries_them() {
         (413, site.post("/api/v1/poll", &large).await),
         (415, site.post_with("/api/v1/poll", "content-type: text/plain\r\n", "{}").await),
         (422, site.post("/api/v1/poll", "{}").await),
-        (501, site.post("/api/v1/posture/connect", "{}").await),
+        (501, site.post("/edge/api/v1/enrollment/network_info", "{}").await),
     ];
     for (status, reply) in replies {
         assert_eq!(reply.status, status);

@@ -122,3 +122,46 @@ async fn a_challenge_and_a_token_are_passed_on() {
     };
     assert_eq!(open.latest().await, Asked::ClientMfaFinish(asked));
 }
+
+#[tokio::test]
+async fn a_phone_that_approves_for_another_device_does_not_get_its_key() {
+    let open = Open::new(Setting::default()).await;
+    let reply = open.ask(route("finish-remote"), r#"{"token":"t","code":"signature","auth_pub_key":"k="}"#).await;
+    assert_eq!((reply.status, reply.json()), (200, json!({})));
+    let asked = wire::ClientMfaFinishRequest {
+        token: "t".into(),
+        code: Some("signature".into()),
+        auth_pub_key: Some("k=".into()),
+    };
+    assert_eq!(open.latest().await, Asked::ClientMfaFinish(asked));
+}
+
+#[tokio::test]
+async fn a_phone_names_its_keys_within_the_session() {
+    let open = Open::new(Setting::default()).await;
+    let mobile = route("register_mobile");
+    let reply = open.ask(mobile, &mobile.body()).await;
+    assert_eq!((reply.status, reply.json()), (200, json!({})));
+    let asked = wire::RegisterMobileAuthRequest {
+        token: "session".into(),
+        auth_pub_key: PRESHARED_KEY.into(),
+        device_pub_key: PRESHARED_KEY.into(),
+    };
+    assert_eq!(open.latest().await, Asked::RegisterMobileAuth(asked));
+}
+
+#[tokio::test]
+async fn a_key_that_is_not_32_bytes_in_base64_is_400_and_never_reaches_core() {
+    let open = Open::new(Setting::default()).await;
+    let before = open.tunnel.request_count();
+    let mobile = route("register_mobile");
+    let unpadded = PRESHARED_KEY.trim_end_matches('=');
+    let url_safe = "-_".repeat(21) + "8=";
+    for field in ["auth_pub_key", "device_pub_key"] {
+        for key in ["", "k=", "QUJD", &PRESHARED_KEY.repeat(2), unpadded, &url_safe, &format!(" {PRESHARED_KEY}")] {
+            let reply = open.ask(mobile, &mobile.body_with(field, &format!("\"{key}\""))).await;
+            reply.expect_error(400, "invalid_key", "A key must be 32 bytes in base64");
+        }
+    }
+    assert_eq!(open.tunnel.request_count(), before);
+}

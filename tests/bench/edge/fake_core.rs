@@ -6,7 +6,7 @@ use postern_edge::testing::{Answer, FakeCore};
 use postern_proto::{
     client_types as client,
     proxy::{
-        CoreRequest, CoreResponse,
+        ClientMfaTokenValidationResponse, CoreRequest, CoreResponse,
         core_request::Payload as Request,
         core_response::Payload::{self, EnrollmentStart, InstanceInfo},
     },
@@ -31,7 +31,7 @@ pub(crate) fn serve(options: &FakeCoreOptions) -> Result<()> {
     })
 }
 
-/// Both replies, encoded once.
+/// The replies of the comparison, encoded once.
 #[derive(Debug)]
 struct Replies {
     poll: Bytes,
@@ -52,7 +52,11 @@ impl Replies {
         match &request.payload {
             Some(Request::InstanceInfo(_)) => with_id(request.id, &self.poll),
             Some(Request::EnrollmentStart(_)) => with_id(request.id, &self.enrollment_start),
-            _ => Answer::Reject(Rejection::new(Code::Unimplemented, "the bench asks for two things only")),
+            Some(Request::ClientMfaTokenValidation(_)) => {
+                Answer::Reply(Payload::ClientMfaTokenValidation(ClientMfaTokenValidationResponse { token_valid: true }))
+            }
+            Some(Request::AwaitRemoteMfaFinish(_)) => Answer::Nothing,
+            _ => Answer::Reject(Rejection::new(Code::Unimplemented, "the bench asks for a few things only")),
         }
     }
 }

@@ -13,6 +13,7 @@ mod measure;
 mod report;
 mod round;
 mod scene;
+mod websockets;
 mod whole;
 
 use std::{path::Path, process::ExitCode};
@@ -55,13 +56,15 @@ fn bench(args: &Args) -> Result<ExitCode> {
 }
 
 async fn measure_all(args: &Args, edge: &Path) -> Result<ExitCode> {
-    let scene = Scene::set(edge).await?;
+    let scene = Scene::set(edge, &[]).await?;
     let report = round::compare(args, &scene).await?;
     report.print_comparison();
+    let websocket = websockets::measure(&Scene::set(edge, &websockets::RAISED).await?).await?;
+    println!("\n{websocket}");
     if !args.only_comparison() {
         report::print_whole("through NGINX, with a FakeCore", whole::through_nginx(args, &scene).await?);
         drop(scene);
         report::print_whole("the whole system: NGINX, two Edges, Core", whole::with_core(args).await?);
     }
-    Ok(report.conclude(args))
+    Ok(report.conclude(args, websocket))
 }

@@ -2,7 +2,7 @@
 
 use std::{fmt, process::ExitCode};
 
-use crate::{args::Args, measure::Figure, scene::Call};
+use crate::{args::Args, measure::Figure, scene::Call, websockets::IdleWebsocket};
 
 /// `poll`: processor time of the Edge by that of the bare server. A tunnel without headers, cookies and limits takes 1.5.
 const POLL_RATIO_MAX: f64 = 1.6;
@@ -10,6 +10,8 @@ const POLL_RATIO_MAX: f64 = 1.6;
 const ENROLLMENT_RATIO_MAX: f64 = 1.9;
 /// Memory of an Edge that has a tunnel and nothing to do.
 const IDLE_KIB_MAX: u64 = 20 * 1024;
+/// Memory of a websocket that waits.
+const WEBSOCKET_KIB_MAX: f64 = 16.0;
 
 /// The same call, answered by both.
 #[derive(Debug)]
@@ -65,11 +67,12 @@ impl Report {
     }
 
     /// Prints the verdict and the line for machines.
-    pub(crate) fn conclude(&self, args: &Args) -> ExitCode {
+    pub(crate) fn conclude(&self, args: &Args, websocket: IdleWebsocket) -> ExitCode {
         let bars = [
             ("poll ratio", self.poll.ratio(), POLL_RATIO_MAX),
             ("enrollment/start ratio", self.enrollment_start.ratio(), ENROLLMENT_RATIO_MAX),
             ("idle memory, KiB", self.idle_kib as f64, IDLE_KIB_MAX as f64),
+            ("idle websocket, KiB", websocket.kib, WEBSOCKET_KIB_MAX),
         ];
         println!();
         for (name, found, limit) in bars {

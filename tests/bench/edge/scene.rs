@@ -58,8 +58,8 @@ pub(crate) struct Edge {
 }
 
 impl Edge {
-    /// Starts the binary with default settings, but for addresses and its folder.
-    fn start(binary: &Path, folder: &Path, ports: &mut Ports) -> Result<Self> {
+    /// Starts the binary with default settings, but for addresses, its folder, and what is named.
+    fn start(binary: &Path, folder: &Path, ports: &mut Ports, named: &[&str]) -> Result<Self> {
         let mut address = || ports.port().map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
         let (http, tunnel, metrics) = (address()?, address()?, address()?);
         let mut command = Command::new(binary);
@@ -68,7 +68,8 @@ impl Edge {
             .arg(format!("--http-listen={http}"))
             .arg(format!("--tunnel-listen={tunnel}"))
             .arg(format!("--metrics-listen={metrics}"))
-            .arg(format!("--identity-dir={}", folder.join("identity").display()));
+            .arg(format!("--identity-dir={}", folder.join("identity").display()))
+            .args(named);
         let log = folder.join("edge.log");
         Ok(Self { process: Child::logged("postern-edge", &mut command, &log)?, http, tunnel, log })
     }
@@ -98,11 +99,11 @@ pub(crate) struct Scene {
 }
 
 impl Scene {
-    /// Starts all of it, and waits until the Edge is ready.
-    pub(crate) async fn set(binary: &Path) -> Result<Self> {
+    /// Starts all of it, with these further settings of the Edge, and waits until the Edge is ready.
+    pub(crate) async fn set(binary: &Path, named: &[&str]) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let mut ports = Ports::take()?;
-        let edge = Edge::start(binary, folder.path(), &mut ports)?;
+        let edge = Edge::start(binary, folder.path(), &mut ports, named)?;
         edge.answers("/livez").await?;
         let fake_core = Child::of_ourselves("fake-core", &[("--tunnel", edge.tunnel.to_string())])?;
         edge.answers("/readyz").await?;

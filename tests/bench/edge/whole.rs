@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use anyhow::Result;
-use postern_tests::{Cluster, cluster::START_LIMIT, enrollment, eventually, nginx::Nginx, ports::Ports};
+use postern_tests::{Cluster, Setup, cluster::START_LIMIT, enrollment, eventually, nginx::Nginx, ports::Ports};
 
 use crate::{
     args::Args,
@@ -26,7 +26,7 @@ pub(crate) async fn through_nginx(args: &Args, scene: &Scene) -> Result<[Figure;
 
 /// A real Core that knows a person with a device: `poll` reads it, `enrollment/start` opens the session of another.
 pub(crate) async fn with_core(args: &Args) -> Result<[Figure; 2]> {
-    let cluster = Cluster::start().await?;
+    let cluster = Cluster::start_with(Setup::measured()).await?;
     let enrolled = enrollment::enroll(&cluster.public(), &cluster.invite("polls").await?).await?;
     let tokens = [enrolled.polling_token, cluster.invite("starts").await?];
     let mut requests = Vec::new();

@@ -36,7 +36,7 @@ impl Scene {
     pub(crate) async fn set(crowd: Crowd) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("postern-bench-").tempdir()?;
         let seeded = seed::fill(folder.path(), crowd).await?;
-        let setup = Setup { core_folder: Some(seeded.core_folder.clone()), ..Setup::default() };
+        let setup = Setup { core_folder: Some(seeded.core_folder.clone()), ..Setup::measured() };
         let cluster = Cluster::start_with(setup).await?;
         let mut parts = vec![Part::of("NGINX", cluster.nginx.process.pid())?];
         for edge in &cluster.edges {

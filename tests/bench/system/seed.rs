@@ -16,7 +16,11 @@ use postern_core::{
     device::{self, DeviceName, PublicKey},
     enrollment,
     location::{self, LocationForm, MfaMode, NewLocation},
-    mfa::{Code, Network, Whereabouts, setup},
+    mail::MailUse,
+    mfa::{
+        Code, Network, Whereabouts,
+        setup::{self, Confirmation},
+    },
     password::{Password, PasswordHash, Passwords},
     person::{self, NewPerson, Person, PersonForm},
     sealing::MasterKey,
@@ -178,6 +182,7 @@ async fn set_up_factor(tx: &mut Tx, token: &Token, attempt: &mut Attempt) -> Res
     let code = Code::new(Authenticator::new(&seed)?.code_of(step));
     let network = Some(Network::of(Ipv4Addr::LOCALHOST.into()));
     let whereabouts = Whereabouts { network, polls: Arc::default() };
-    setup::finish(tx, token, &code, &whereabouts, attempt).await?;
+    let confirmation = Confirmation { token: token.clone(), code, whereabouts, mail: MailUse::Off };
+    setup::finish(tx, &confirmation, attempt).await?;
     Ok(seed)
 }

@@ -12,6 +12,8 @@ pub struct Edge {
     pub process: Process,
     pub name: String,
     pub http: SocketAddr,
+    /// Bound once Core has a certificate.
+    pub https: SocketAddr,
     pub tunnel: SocketAddr,
 }
 

@@ -32,6 +32,7 @@ pub(super) fn start_core(site: &mut Site<'_>, setup: &Setup) -> Result<(Process,
             ("SOCKET", own.join("core.sock").display().to_string()),
             ("METRICS_LISTEN", loopback(site.ports.port()?).to_string()),
             ("PUBLIC_URL", format!("http://{}/", site.public)),
+            ("LOG_LEVEL", setup.log_level.to_owned()),
         ],
     );
     environment.extend(settings("POSTERN_CORE__", setup.core_settings.iter().cloned()));
@@ -47,11 +48,13 @@ pub(super) fn start_core(site: &mut Site<'_>, setup: &Setup) -> Result<(Process,
 
 pub(super) fn start_edge(site: &mut Site<'_>, number: usize, setup: &Setup) -> Result<Edge> {
     let name = format!("edge-{number}");
-    let [http, tunnel, metrics] = [site.ports.port()?, site.ports.port()?, site.ports.port()?].map(loopback);
+    let mut address = || site.ports.port().map(loopback);
+    let (http, https, tunnel, metrics) = (address()?, address()?, address()?, address()?);
     let mut environment = settings(
         "POSTERN_EDGE__",
         [
             ("HTTP_LISTEN", http.to_string()),
+            ("HTTPS_LISTEN", https.to_string()),
             ("TUNNEL_LISTEN", tunnel.to_string()),
             ("METRICS_LISTEN", metrics.to_string()),
             ("PUBLIC_URL", format!("http://{}/", site.public)),
@@ -60,6 +63,7 @@ pub(super) fn start_edge(site: &mut Site<'_>, number: usize, setup: &Setup) -> R
             ("ADOPTION_FROM", "127.0.0.0/8".to_owned()),
             ("NAME", name.clone()),
             ("EXPOSE_NAME", "true".to_owned()),
+            ("LOG_LEVEL", setup.log_level.to_owned()),
         ],
     );
     environment.extend(settings("POSTERN_EDGE__", setup.edge_settings.iter().cloned()));
@@ -70,7 +74,7 @@ pub(super) fn start_edge(site: &mut Site<'_>, number: usize, setup: &Setup) -> R
         environment,
         log: site.folder.join(format!("{name}.log")),
     };
-    Ok(Edge { process: Process::start(launch)?, name, http, tunnel })
+    Ok(Edge { process: Process::start(launch)?, name, http, https, tunnel })
 }
 
 fn settings(prefix: &str, values: impl IntoIterator<Item = (&'static str, String)>) -> Vec<(String, String)> {

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use clap::{Arg, ArgMatches, CommandFactory, FromArgMatches, Parser};
 
 use crate::{
-    config::{Flags, SETTINGS},
+    config::{Flags, SETTINGS, Setting},
     control::Command,
 };
 
@@ -89,7 +89,7 @@ pub fn command_line() -> clap::Command {
 fn with_settings(command: clap::Command, hide: bool) -> clap::Command {
     let file = Arg::new("config").long("config").value_name("FILE").help("TOML file with settings [default: none]");
     let settings = SETTINGS.iter().map(|setting| {
-        let help = format!("{} [default: {}]", setting.help, setting.default);
+        let help = format!("{} [default: {}]", setting.help, shown_default(setting));
         Arg::new(setting.key).long(setting.flag).value_name(setting.value).help(help).overrides_with(setting.key)
     });
     let arguments = std::iter::once(file).chain(settings);
@@ -98,6 +98,10 @@ fn with_settings(command: clap::Command, hide: bool) -> clap::Command {
         let hide = inner.get_name() != "serve";
         with_settings(inner, hide)
     })
+}
+
+fn shown_default(setting: &Setting) -> &'static str {
+    if setting.default.is_empty() { "none" } else { setting.default }
 }
 
 /// The innermost flag wins: it was typed last.
@@ -159,7 +163,7 @@ mod tests {
         let help = command_line().term_width(200).render_help().to_string();
         for setting in SETTINGS {
             let line = help.lines().find(|line| line.contains(&format!("--{} ", setting.flag))).unwrap();
-            assert!(line.ends_with(&format!("{} [default: {}]", setting.help, setting.default)), "{line}");
+            assert!(line.ends_with(&format!("{} [default: {}]", setting.help, shown_default(setting))), "{line}");
         }
     }
 }

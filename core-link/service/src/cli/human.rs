@@ -1,5 +1,8 @@
 //! Answers for people: tables, and sentences that say what to do next.
 
+mod certificate;
+mod posture;
+
 use crate::control::{
     ActivityRow, Answer, DeviceRow, EdgeRow, Enrollment, HostInvited, LocationRemoved, LocationRow, PeerRow, UserRow,
 };
@@ -15,11 +18,17 @@ pub(super) fn text(answer: &Answer) -> String {
         }
         Answer::Users(rows) => users(rows),
         Answer::Enrollment(enrollment) => token(enrollment),
+        Answer::InvitationMailed { login, email, expires_at } => {
+            format!("A token for {login} is on its way to {email}. It is valid until {expires_at}.\n")
+        }
+        Answer::MailTaken { address } => format!("The mail server took a mail for {address}.\n"),
         Answer::UserDisabled { login } => format!("{login} is disabled.\n"),
         Answer::UserUnlocked { login } => format!("{login} may try codes again.\n"),
         Answer::MfaReset { login } => format!(
             "{login} has no second factor any more. For a token to set up a new one: postern-core user enroll {login}\n"
         ),
+        Answer::UserLinked { login } => format!("{login} may sign in at the OpenID provider.\n"),
+        Answer::UserUnlinked { login } => format!("Nobody at the OpenID provider is {login} any more.\n"),
         Answer::UserDeleted { login, devices } => {
             format!("{login} was deleted, with {}.\n", counted(*devices, "device"))
         }
@@ -42,9 +51,13 @@ pub(super) fn text(answer: &Answer) -> String {
             Some(note) => format!("Edge {} was removed. {note}\n", edge.name),
             None => format!("Edge {} was removed, and gave up its identity.\n", edge.name),
         },
+        Answer::CertificateStored(certificate) => certificate::stored(certificate),
+        Answer::Certificate(row) => certificate::shown(row.as_ref()),
+        Answer::CertificateCleared => "All Edges serve plain HTTP again.\n".to_owned(),
         Answer::HostInvited(host) => host_token(host),
         Answer::HostAdded { name, location, config, .. } => host_config(name, location, config),
         Answer::Devices(rows) => devices(rows),
+        Answer::Posture(row) => posture::text(row),
         Answer::DeviceRemoved { id } => format!("Device {id} was removed.\n"),
         Answer::PersonTokensRevoked { login, revoked } => format!(
             "{} of {login} ended. For a new one: postern-core user enroll {login}\n",
@@ -111,10 +124,11 @@ fn users(rows: &[UserRow]) -> String {
             row.email.clone(),
             state.into(),
             mfa.into(),
+            if row.openid { "yes" } else { "-" }.into(),
             row.devices.to_string(),
         ]
     });
-    table(["ID", "LOGIN", "NAME", "MAIL", "STATE", "MFA", "DEVICES"], cells)
+    table(["ID", "LOGIN", "NAME", "MAIL", "STATE", "MFA", "OPENID", "DEVICES"], cells)
 }
 
 fn locations(rows: &[LocationRow]) -> String {

@@ -68,6 +68,28 @@ impl Layers {
         }
     }
 
+    /// One mistake more if this is set, and what it needs is not.
+    pub(super) fn requires(&mut self, key: &'static str, needed: &str) {
+        if self.is_set(key) && !self.is_set(needed) {
+            self.conflict(key, format!("needs {needed} as well"));
+        }
+    }
+
+    pub(super) fn conflict(&mut self, key: &str, reason: String) {
+        let origin = self.origin(key);
+        self.mistakes.push(Mistake { key: key.to_owned(), problem: Problem::Conflict { reason }, origin });
+    }
+
+    /// Where the value stands, before [`Self::value`] takes it.
+    pub(super) fn origin(&self, key: &str) -> Origin {
+        self.values.get(key).map_or(Origin::Default, |(_, origin)| origin.clone())
+    }
+
+    fn is_set(&self, key: &str) -> bool {
+        let default = known(key).map_or("", |setting| setting.default);
+        self.values.get(key).is_some_and(|(text, _)| text.trim() != default)
+    }
+
     fn add_file(&mut self, path: PathBuf, named_by: Origin) {
         let read = File::from(path.as_path()).format(FileFormat::Toml).required(true).collect();
         let values = match read {

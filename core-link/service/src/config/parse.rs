@@ -7,8 +7,12 @@ use std::{
     time::Duration,
 };
 
+use rustls_pki_types::{CertificateDer, pem::PemObject as _};
+
 use crate::{
     instance::AdminContact,
+    posture::Policy,
+    secret::Secret,
     telemetry::{LogFormat, LogLevel},
 };
 
@@ -27,6 +31,30 @@ const TEXT_MAX: usize = 8192;
 
 pub(super) fn path(text: &str) -> Result<PathBuf, &'static str> {
     if text.is_empty() { Err("a file") } else { Ok(PathBuf::from(text)) }
+}
+
+/// The content of a file with a secret, in one line. No name: there is none.
+pub(super) fn secret_file(text: &str) -> Result<Option<Secret>, &'static str> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let content = std::fs::read_to_string(text).map(Secret::new);
+    let content = content.map_err(|_| "a file that can be read")?;
+    let secret = content.expose().trim_end_matches(['\r', '\n']);
+    if secret.is_empty() || secret.chars().any(char::is_control) {
+        return Err("a file with a secret in one line");
+    }
+    Ok(Some(Secret::new(secret.to_owned())))
+}
+
+/// Certificates in PEM. No name: there are none.
+pub(super) fn authorities(text: &str) -> Result<Vec<CertificateDer<'static>>, &'static str> {
+    if text.is_empty() {
+        return Ok(Vec::new());
+    }
+    let expected = "a file with certificates in PEM";
+    let found: Result<Vec<_>, _> = CertificateDer::pem_file_iter(text).map_err(|_| expected)?.collect();
+    found.ok().filter(|found| !found.is_empty()).ok_or(expected)
 }
 
 pub(super) fn database(text: &str) -> Result<PathBuf, &'static str> {
@@ -95,6 +123,14 @@ pub(super) fn parallel(text: &str) -> Result<NonZeroUsize, &'static str> {
 pub(super) fn duration(text: &str) -> Result<Duration, &'static str> {
     let expected = "a duration of at most 1h, as 90s or 10m";
     humantime::parse_duration(text).ok().filter(|duration| *duration <= DURATION_MAX).ok_or(expected)
+}
+
+pub(super) fn posture(text: &str) -> Result<Policy, &'static str> {
+    match text {
+        "off" => Ok(Policy::Off),
+        "report" => Ok(Policy::Report),
+        _ => Err("off or report"),
+    }
 }
 
 pub(super) fn authorisation_lifetime(text: &str) -> Result<Duration, &'static str> {

@@ -1,9 +1,15 @@
 //! What a command answers. The JSON of each is a contract with scripts.
 
+mod certificate;
+mod posture;
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+
+pub use certificate::{CertificateRow, CertificateStored};
+pub use posture::PostureRow;
 
 /// The result of a command.
 #[derive(Debug, Serialize, Deserialize)]
@@ -11,9 +17,13 @@ pub enum Answer {
     UserAdded { id: i64, login: String, email: String },
     Users(Vec<UserRow>),
     Enrollment(Enrollment),
+    InvitationMailed { login: String, email: String, expires_at: String },
+    MailTaken { address: String },
     UserDisabled { login: String },
     UserUnlocked { login: String },
     MfaReset { login: String },
+    UserLinked { login: String },
+    UserUnlinked { login: String },
     UserDeleted { login: String, devices: u32 },
     LocationAdded { id: i64, name: String },
     Locations(Vec<LocationRow>),
@@ -25,10 +35,14 @@ pub enum Answer {
     Edges(Vec<EdgeRow>),
     EdgeChanged(EdgeChanged),
     EdgeRemoved(EdgeRemoved),
+    CertificateStored(CertificateStored),
+    Certificate(Option<CertificateRow>),
+    CertificateCleared,
     HostInvited(HostInvited),
     HostAdded { id: i64, name: String, location: String, url: String, config: String },
     Devices(Vec<DeviceRow>),
     DeviceRemoved { id: i64 },
+    Posture(PostureRow),
     PersonTokensRevoked { login: String, revoked: u64 },
     DeviceTokensRevoked { device: i64, revoked: u64 },
     Activity(Vec<ActivityRow>),
@@ -45,6 +59,8 @@ pub struct UserRow {
     pub disabled: bool,
     /// Has confirmed a second factor.
     pub mfa: bool,
+    /// Who they are at the OpenID provider is known.
+    pub openid: bool,
     /// Needs `user unlock`.
     pub locked: bool,
     pub devices: u32,
@@ -108,6 +124,8 @@ pub struct PeersConfig {
 pub enum EdgeState {
     Connected,
     Dialing,
+    /// Only an update of the Edge or of Core helps.
+    Incompatible,
     Disabled,
     /// No Core runs, so nobody dials.
     Offline,
@@ -188,9 +206,15 @@ impl Answer {
             Self::UserAdded { id, login, email } => json!({ "id": id, "login": login, "email": email }),
             Self::Users(rows) => json!(rows),
             Self::Enrollment(enrollment) => json!(enrollment),
+            Self::InvitationMailed { login, email, expires_at } => {
+                json!({ "login": login, "mailed_to": email, "expires_at": expires_at })
+            }
+            Self::MailTaken { address } => json!({ "address": address, "taken": true }),
             Self::UserDisabled { login } => json!({ "login": login, "disabled": true }),
             Self::UserUnlocked { login } => json!({ "login": login, "unlocked": true }),
             Self::MfaReset { login } => json!({ "login": login, "mfa_reset": true }),
+            Self::UserLinked { login } => json!({ "login": login, "openid": true }),
+            Self::UserUnlinked { login } => json!({ "login": login, "openid": false }),
             Self::UserDeleted { login, devices } => json!({ "login": login, "deleted": true, "devices": devices }),
             Self::LocationAdded { id, name } | Self::LocationChanged { id, name } => json!({ "id": id, "name": name }),
             Self::Locations(rows) => json!(rows),
@@ -203,12 +227,16 @@ impl Answer {
             Self::Edges(rows) => json!(rows),
             Self::EdgeChanged(changed) => json!(changed),
             Self::EdgeRemoved(removed) => json!(removed),
+            Self::CertificateStored(stored) => json!(stored),
+            Self::Certificate(row) => json!(row),
+            Self::CertificateCleared => json!({ "cleared": true }),
             Self::HostInvited(host) => json!(host),
             Self::HostAdded { id, name, location, url, config } => json!({
                 "id": id, "name": name, "location": location, "token": null, "expires_at": null, "url": url,
                 "config": config,
             }),
             Self::Devices(rows) => json!(rows),
+            Self::Posture(row) => json!(row),
             Self::DeviceRemoved { id } => json!({ "id": id, "removed": true }),
             Self::PersonTokensRevoked { login, revoked } => json!({ "login": login, "revoked": revoked }),
             Self::DeviceTokensRevoked { device, revoked } => json!({ "device": device, "revoked": revoked }),
@@ -222,6 +250,7 @@ impl EdgeState {
         match self {
             Self::Connected => "connected",
             Self::Dialing => "dialing",
+            Self::Incompatible => "incompatible",
             Self::Disabled => "disabled",
             Self::Offline => "offline",
         }

@@ -7,14 +7,14 @@ use std::{
 };
 
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     net::UnixStream,
 };
 
-use super::{Answer, COMMAND_MAX, Command, RESPONSE_MAX, Response};
+use super::{Answer, Command, RESPONSE_MAX, Response};
 
 /// Longer than the running Core takes at most, so that its own message arrives.
-const ANSWER_MAX: Duration = COMMAND_MAX.saturating_add(Duration::from_secs(10));
+const ANSWER_SLACK: Duration = Duration::from_secs(10);
 
 /// A connection to a running Core.
 #[derive(Debug)]
@@ -52,23 +52,34 @@ impl ControlClient {
         }
     }
 
-    /// Sends one command and waits for its answer.
+    /// Sends one command and waits for its answer; `progress` is told what a long one says meanwhile.
     ///
     /// # Errors
     /// [`ControlError`]
-    pub async fn run(mut self, command: &Command) -> Result<Answer, ControlError> {
+    pub async fn run(mut self, command: &Command, progress: impl Fn(&str)) -> Result<Answer, ControlError> {
         let mut line = serde_json::to_vec(command).map_err(ControlError::BadAnswer)?;
         line.push(b'\n');
         let exchange = async {
-            self.stream.write_all(&line).await?;
-            let mut answer = Vec::new();
-            (&mut self.stream).take(RESPONSE_MAX).read_to_end(&mut answer).await?;
-            if answer.is_empty() { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(answer) }
+            self.stream.write_all(&line).await.map_err(ControlError::Lost)?;
+            let mut responses = BufReader::new(self.stream.take(RESPONSE_MAX));
+            loop {
+                match next(&mut responses).await? {
+                    Response::Progress(line) => progress(&line),
+                    Response::Answer(answer) => return Ok(answer),
+                    Response::Error(message) => return Err(ControlError::Refused(message)),
+                }
+            }
         };
-        let answer = tokio::time::timeout(ANSWER_MAX, exchange).await.map_err(|_| ControlError::TimedOut)?;
-        match serde_json::from_slice(&answer.map_err(ControlError::Lost)?).map_err(ControlError::BadAnswer)? {
-            Response::Answer(answer) => Ok(answer),
-            Response::Error(message) => Err(ControlError::Refused(message)),
-        }
+        let limit = command.time_max() + ANSWER_SLACK;
+        tokio::time::timeout(limit, exchange).await.map_err(|_| ControlError::TimedOut)?
     }
+}
+
+async fn next(responses: &mut (impl AsyncBufRead + Unpin)) -> Result<Response, ControlError> {
+    let mut line = Vec::new();
+    responses.read_until(b'\n', &mut line).await.map_err(ControlError::Lost)?;
+    if line.is_empty() {
+        return Err(ControlError::Lost(io::ErrorKind::UnexpectedEof.into()));
+    }
+    serde_json::from_slice(&line).map_err(ControlError::BadAnswer)
 }

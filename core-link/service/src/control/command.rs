@@ -1,19 +1,24 @@
 //! What an administrator may ask for: the arguments of the command line, and what travels over the socket.
 
+mod certificate;
 mod device;
 mod location;
 mod user;
 
+use std::time::Duration;
+
 use postern_core_link::EdgeAddress;
 use serde::{Deserialize, Serialize};
 
+use super::{COMMAND_MAX, ORDER_MAX};
+pub use certificate::{CertificateCommand, PemFile, PemFileError};
 pub use device::{DeviceCommand, NewHost, TokenCommand, TokenHolder};
 pub use location::{LocationChange, LocationCommand, MfaMode, NameServers, NewLocation, PeersFormat};
 pub use user::{NewUser, UserCommand};
 
 #[derive(Debug, Clone, Serialize, Deserialize, clap::Subcommand)]
 pub enum Command {
-    /// People: add, list, enroll, disable, unlock, reset-mfa, delete
+    /// People: add, list, enroll, disable, unlock, reset-mfa, link, unlink, delete
     #[command(subcommand)]
     User(UserCommand),
     /// VPN locations: add, list, set, remove, peers
@@ -22,12 +27,18 @@ pub enum Command {
     /// Edges: add, list, disable, enable, remove
     #[command(subcommand)]
     Edge(EdgeCommand),
-    /// Devices: add (hosts), list, remove
+    /// The certificate that Edges show to browsers: set, show, clear, order
+    #[command(subcommand)]
+    Certificate(CertificateCommand),
+    /// Devices: add (hosts), list, posture, remove
     #[command(subcommand)]
     Device(DeviceCommand),
     /// Tokens: revoke
     #[command(subcommand)]
     Token(TokenCommand),
+    /// Mail: test
+    #[command(subcommand)]
+    Mail(MailCommand),
     /// What happened, newest first
     Activity {
         /// How many rows
@@ -70,7 +81,32 @@ pub enum EdgeCommand {
     },
 }
 
+#[derive(Debug, Clone, Serialize, Deserialize, clap::Subcommand)]
+pub enum MailCommand {
+    /// Send a mail now, and say what the mail server says
+    #[command(after_help = "Example:\n  postern-core mail test joe@example.com")]
+    Test {
+        /// Mail address
+        address: String,
+    },
+}
+
 impl Command {
+    /// How long it may take.
+    pub(super) fn time_max(&self) -> Duration {
+        match self {
+            Self::Certificate(CertificateCommand::Order { .. }) => ORDER_MAX,
+            Self::User(_)
+            | Self::Location(_)
+            | Self::Edge(_)
+            | Self::Certificate(_)
+            | Self::Device(_)
+            | Self::Token(_)
+            | Self::Mail(_)
+            | Self::Activity { .. } => COMMAND_MAX,
+        }
+    }
+
     /// Asks for JSON by an argument of its own.
     pub fn wants_json(&self) -> bool {
         matches!(self, Self::Location(LocationCommand::Peers { format: PeersFormat::Json, .. }))

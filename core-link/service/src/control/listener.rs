@@ -5,20 +5,22 @@ use std::{
     io,
     os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
+    pin::pin,
     sync::Arc,
     time::Duration,
 };
 
 use tokio::{
-    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader},
     net::{UnixListener, UnixStream},
+    sync::mpsc,
     task::JoinSet,
 };
 use tokio_util::sync::CancellationToken;
 
 use crate::activity::Origin;
 
-use super::{COMMAND_MAX, Command, Commands, LINE_MAX, REQUEST_MAX, Response};
+use super::{Command, Commands, LINE_MAX, PROGRESS_MAX, REQUEST_MAX, Response};
 
 /// Commands at the same time; more wait in the kernel's queue.
 const COMMANDS_MAX: usize = 32;
@@ -130,11 +132,15 @@ async fn clear_away(path: &Path) -> Result<(), BindError> {
 async fn serve_connection(mut stream: UnixStream, commands: Arc<Commands>, origin: Origin) {
     let (reader, mut writer) = stream.split();
     let response = match tokio::time::timeout(LINE_MAX, read_command(reader)).await {
-        Ok(Ok(command)) => run(&commands, &origin, command).await,
+        Ok(Ok(command)) => run(&commands, &origin, command, &mut writer).await,
         Ok(Err(error)) => Response::Error(format!("this command cannot be read: {error}")),
         Err(_) => Response::Error("no command arrived in time".to_owned()),
     };
-    let mut line = serde_json::to_vec(&response).unwrap_or_else(|_| br#"{"Error":"no answer can be written"}"#.into());
+    write(&mut writer, &response).await;
+}
+
+async fn write(writer: &mut (impl AsyncWrite + Unpin), response: &Response) {
+    let mut line = serde_json::to_vec(response).unwrap_or_else(|_| br#"{"Error":"no answer can be written"}"#.into());
     line.push(b'\n');
     match tokio::time::timeout(LINE_MAX, writer.write_all(&line)).await {
         Ok(Ok(())) => {}
@@ -152,10 +158,25 @@ async fn read_command(reader: impl tokio::io::AsyncRead + Unpin) -> io::Result<C
     Ok(serde_json::from_slice(&line)?)
 }
 
-async fn run(commands: &Commands, origin: &Origin, command: Command) -> Response {
-    match tokio::time::timeout(COMMAND_MAX, commands.run(origin, command)).await {
-        Ok(Ok(answer)) => Response::Answer(answer),
-        Ok(Err(error)) => Response::Error(error.with_causes()),
-        Err(_) => Response::Error("the command took too long, and was given up".to_owned()),
+/// Passes on meanwhile how far it is. A command goes on when its sender has left.
+async fn run(
+    commands: &Commands,
+    origin: &Origin,
+    command: Command,
+    writer: &mut (impl AsyncWrite + Unpin),
+) -> Response {
+    let (progress, mut lines) = mpsc::channel(PROGRESS_MAX);
+    let limit = command.time_max();
+    let mut running = pin!(tokio::time::timeout(limit, commands.run(origin, command, &progress)));
+    loop {
+        tokio::select! {
+            biased;
+            Some(line) = lines.recv() => write(writer, &Response::Progress(line)).await,
+            done = &mut running => return match done {
+                Ok(Ok(answer)) => Response::Answer(answer),
+                Ok(Err(error)) => Response::Error(error.with_causes()),
+                Err(_) => Response::Error("the command took too long, and was given up".to_owned()),
+            },
+        }
     }
 }

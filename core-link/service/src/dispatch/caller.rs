@@ -7,6 +7,7 @@ use postern_proto::{
     proxy::{DeviceInfo, core_request::Payload},
     rejection::Rejection,
 };
+use tokio::time::Instant;
 
 use super::reject;
 use crate::{
@@ -20,19 +21,20 @@ pub(super) struct Caller {
     device_info: Option<DeviceInfo>,
     kind: &'static str,
     operation: Option<Operation>,
+    deadline: Instant,
 }
 
 impl Caller {
     /// Takes a request apart. The payload is what a repeat of the same operation must repeat as well.
     pub(super) fn of(request: Request) -> (Self, Payload) {
-        let Request { edge, device_info, operation_id, payload, deadline: _ } = request;
+        let Request { edge, device_info, operation_id, payload, deadline } = request;
         let kind = payload.kind();
         let operation = operation_id.map(|id| {
             let mut encoded = Vec::with_capacity(payload.encoded_len());
             payload.encode(&mut encoded);
             Operation { id: id.expose().to_owned(), kind, payload: encoded }
         });
-        (Self { edge, device_info, kind, operation }, payload)
+        (Self { edge, device_info, kind, operation, deadline }, payload)
     }
 
     /// For requests that tell nothing about a person but what their token says.
@@ -52,6 +54,11 @@ impl Caller {
     pub(super) fn network(&self) -> Option<Network> {
         let info = self.device_info.as_ref()?;
         info.ip_address.parse().ok().map(Network::of)
+    }
+
+    /// Nobody waits for the reply any more after this.
+    pub(super) fn deadline(&self) -> Instant {
+        self.deadline
     }
 
     pub(super) fn operation(&self) -> Option<&Operation> {

@@ -5,6 +5,10 @@
 mod device;
 mod enrollment;
 mod mfa;
+mod openid;
+mod password_reset;
+mod phone;
+mod posture;
 
 use std::error::Error;
 
@@ -31,6 +35,11 @@ pub(super) trait Refusal: Error {
     fn counts(&self) -> bool {
         false
     }
+
+    /// Not a failure: whoever asks is to ask again in some seconds. No row tells of it.
+    fn is_to_wait(&self) -> bool {
+        false
+    }
 }
 
 /// Judged by what went out, so that no error can be stored under a code that says "try again".
@@ -50,7 +59,11 @@ pub(super) fn not_served(kind: &'static str) -> Rejection {
     Rejection::new(Code::Unimplemented, format!("this Core does not serve {kind} yet"))
 }
 
-pub(super) use self::mfa::method_not_supported;
+pub(super) use self::{
+    mfa::method_not_supported,
+    openid::{invalid_redirect_url, no_openid_provider},
+    phone::invalid_key,
+};
 
 pub(super) fn missing_device_info() -> Rejection {
     Rejection::new(Code::Internal, "missing device info")

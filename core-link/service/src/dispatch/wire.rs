@@ -8,6 +8,7 @@ use crate::{
     instance::Instance,
     location::{MfaMode, wg_quick},
     person::{Person, PersonId},
+    posture::Policy,
 };
 
 pub(super) fn session(instance: &Instance, session: Session) -> client::EnrollmentStartResponse {
@@ -20,7 +21,7 @@ pub(super) fn session(instance: &Instance, session: Session) -> client::Enrollme
         vpn_setup_optional: instance.vpn_setup_optional,
         only_client_activation: false,
         admin_device_management: false,
-        smtp_configured: false,
+        smtp_configured: instance.mail.is_on(),
         mfa_required: instance.mfa_required,
     };
     client::EnrollmentStartResponse {
@@ -73,9 +74,12 @@ pub(super) fn device_config(
     polling_token: Option<String>,
 ) -> client::DeviceConfigResponse {
     let DeviceSetup { device, username, owner_is_disabled: _, places } = setup;
+    // A host has nobody to ask. Clients read no answer as "no".
+    let is_asked = instance.posture == Policy::Report && device.person_id.is_some();
+    let posture_check = is_asked.then_some(true);
     client::DeviceConfigResponse {
         device: Some(wire_device(device)),
-        configs: places.into_iter().map(config).collect(),
+        configs: places.into_iter().map(|place| config(place, posture_check)).collect(),
         instance: Some(instance_info(instance, &username)),
         token: polling_token,
     }
@@ -93,7 +97,7 @@ fn wire_device(device: Device) -> client::Device {
     }
 }
 
-fn config(place: Place) -> client::DeviceConfig {
+fn config(place: Place, posture_check_required: Option<bool>) -> client::DeviceConfig {
     let Place { location, addresses } = place;
     let mode = match location.mfa_mode {
         MfaMode::Disabled => client::LocationMfaMode::Disabled,
@@ -113,7 +117,7 @@ fn config(place: Place) -> client::DeviceConfig {
         keepalive_interval: i32::from(location.keepalive_seconds),
         location_mfa_mode: Some(mode.into()),
         service_location_mode: Some(client::ServiceLocationMode::Disabled.into()),
-        posture_check_required: None,
+        posture_check_required,
     }
 }
 
@@ -127,7 +131,7 @@ fn instance_info(instance: &Instance, username: &str) -> client::InstanceInfo {
         // Clients switch off what they know as enterprise features, such as the traffic policy, without it.
         enterprise_enabled: true,
         disable_all_traffic: false,
-        openid_display_name: None,
+        openid_display_name: instance.openid_display_name.clone(),
         client_traffic_policy: Some(client::ClientTrafficPolicy::None.into()),
     }
 }

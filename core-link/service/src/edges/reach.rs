@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use postern_core_link::{Edge, EdgeId, LinkState, LinkStatus, PurgeError, Supervisor};
+use postern_core_link::{Edge, EdgeId, LinkState, LinkStatus, PurgeError, Supervisor, WebCertificate};
 use tokio::time::{Instant, sleep};
 
 /// How often a link is looked at while somebody waits for its tunnel.
@@ -19,6 +19,13 @@ impl Reach {
     pub(super) fn set_edges(&self, edges: impl Iterator<Item = Edge>) {
         match self {
             Self::Running(supervisor) => supervisor.set_edges(edges.collect()),
+            Self::Offline => {}
+        }
+    }
+
+    pub(crate) fn set_web_certificate(&self, certificate: Option<WebCertificate>) {
+        match self {
+            Self::Running(supervisor) => supervisor.set_web_certificate(certificate),
             Self::Offline => {}
         }
     }

@@ -8,7 +8,7 @@ use super::{PersonSession, TokenError, person_session};
 use crate::{
     activity::Attempt,
     mfa,
-    password::{Password, PasswordError, PasswordHash, Passwords, Verdict},
+    password::{Password, PasswordError, PasswordHash, Passwords, PreparedPassword, Verdict},
     person::{InvalidPhone, PersonId},
     store::{Store, StoreError, Tx},
     token::Token,
@@ -42,19 +42,6 @@ pub struct Prepared {
     phone: Result<Option<String>, InvalidPhone>,
     password: PreparedPassword,
     required: RequiredSteps,
-}
-
-#[derive(Debug)]
-enum PreparedPassword {
-    New(PasswordHash),
-    TooWeak,
-    /// The person had this hash already, and the password fits it or not.
-    Compared {
-        with: PasswordHash,
-        verdict: Verdict,
-    },
-    /// The token or the person does not allow an activation, so nobody looked at the password.
-    NotNeeded,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -94,24 +81,14 @@ pub enum MissingStep {
 impl Activation {
     /// Hashes the password, or compares it, as far as the token allows it: a stranger's costs nothing.
     pub async fn prepare(self, store: &Store, passwords: &Passwords) -> Result<Prepared, ActivateError> {
-        let Self { token, password, phone, mut context, required } = self;
-        let password = match known_session(store, &token, required).await? {
-            None => PreparedPassword::NotNeeded,
-            Some((session, None)) => {
-                let person = session.person;
-                context.extend([person.login, person.email, person.first_name, person.last_name]);
-                match passwords.accept(password, context).await {
-                    Ok(hash) => PreparedPassword::New(hash),
-                    Err(PasswordError::TooWeak) => PreparedPassword::TooWeak,
-                    Err(error) => return Err(ActivateError::Password(error)),
-                }
-            }
-            Some((session, Some(hash))) if may_repeat(&session) => {
-                let verdict = passwords.verify(password, hash.clone()).await.map_err(ActivateError::Password)?;
-                PreparedPassword::Compared { with: hash, verdict }
-            }
-            Some((_, Some(_))) => PreparedPassword::NotNeeded,
+        let Self { token, password, phone, context, required } = self;
+        let prepared = match known_session(store, &token, required).await? {
+            None => Ok(PreparedPassword::NotNeeded),
+            Some((session, None)) => passwords.prepare(password, context, session.person).await,
+            Some((session, Some(hash))) if may_repeat(&session) => passwords.compare(password, hash).await,
+            Some((_, Some(_))) => Ok(PreparedPassword::NotNeeded),
         };
+        let password = prepared.map_err(ActivateError::Password)?;
         Ok(Prepared { token, phone, password, required })
     }
 }

@@ -6,7 +6,9 @@ use crate::{
     activity::{Entry, Origin},
     clock::Timestamp,
     device::DeviceId,
-    person::{self, FindPersonError, PersonId},
+    mail::{self, Kind, Message, Posted},
+    person::{self, FindPersonError, Person, PersonId},
+    secret::Secret,
     store::{StoreError, Tx},
     token::Token,
 };
@@ -17,7 +19,7 @@ const TOKEN_LIFETIME: Duration = Duration::from_hours(24);
 /// A new token, for the person's eyes only.
 #[derive(Debug)]
 pub struct Invitation {
-    pub login: String,
+    pub person: Person,
     pub token: Token,
     pub expires_at: Timestamp,
 }
@@ -35,6 +37,8 @@ pub enum InviteError {
     Find(#[from] FindPersonError),
     #[error("{login} is disabled")]
     Disabled { login: String },
+    #[error("too many invitations were mailed within an hour, to {login} or to everybody together; try again later")]
+    TooManyMails { login: String },
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -46,9 +50,22 @@ pub async fn invite(tx: &mut Tx, login: &str, origin: &Origin) -> Result<Invitat
         return Err(InviteError::Disabled { login: person.login });
     }
     tx.end_unopened_enrollment_tokens(person.id).await?;
+    mail::withdraw(tx, person.id, Kind::Invitation).await?;
     let (token, expires_at) = new_token(tx, Invitee::Person(person.id)).await?;
     tx.record(&Entry::done("person_invited", origin, &person.login)).await?;
-    Ok(Invitation { login: person.login, token, expires_at })
+    Ok(Invitation { person, token, expires_at })
+}
+
+/// Makes a token for a person and mails it, so that nobody else sees it.
+pub async fn invite_by_mail(tx: &mut Tx, login: &str, origin: &Origin) -> Result<Invitation, InviteError> {
+    let invitation = invite(tx, login, origin).await?;
+    let Invitation { person, token, expires_at } = &invitation;
+    let token = Secret::new(token.expose().to_owned());
+    let message = Message::Invitation { token, valid_until: *expires_at };
+    match mail::post(tx, person, message, *expires_at).await? {
+        Posted::Waiting => Ok(invitation),
+        Posted::NotTaken => Err(InviteError::TooManyMails { login: invitation.person.login }),
+    }
 }
 
 /// A token, and until when it opens a session.

@@ -61,6 +61,15 @@ pub enum Throttled {
     Locked,
 }
 
+impl Side {
+    pub(super) fn network(self) -> Option<Network> {
+        match self {
+            Self::Familiar(network) => Some(network),
+            Self::Elsewhere => None,
+        }
+    }
+}
+
 impl Throttled {
     pub fn retry_after_seconds(self) -> u32 {
         match self {
@@ -115,8 +124,7 @@ where
         Side::Elsewhere => tx.count_attempt_elsewhere(person, SIDE_MAX).await?,
     };
     let Some(failures) = counted else {
-        let network = if let Side::Familiar(network) = side { Some(network) } else { None };
-        let standings = tx.standings(person, network).await?;
+        let standings = tx.standings(person, side.network()).await?;
         return Err(standings.check(side, now).err().unwrap_or(Throttled::Locked).into());
     };
     let delay = delay_after(failures);

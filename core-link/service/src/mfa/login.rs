@@ -4,10 +4,14 @@
 //! recorded. Sessions live in the store for five minutes; whoever holds one's token may finish it.
 
 mod finish;
+mod mailed;
+mod openid;
+mod signed;
 
 use std::time::Duration;
 
 pub use finish::{Authorised, FinishError, LoginSession, LoginSessionId, ShownLogin, finish, may_finish};
+pub use openid::{AuthenticateError, authenticate, may_authenticate};
 
 use super::{Side, Whereabouts};
 use crate::{
@@ -16,13 +20,17 @@ use crate::{
     device::{DeviceId, PublicKey},
     location::{LocationId, MfaMode},
     person::PersonId,
+    posture::Report,
     store::{Store, StoreError, Tx},
-    token::Token,
+    token::{Token, TokenDigest},
 };
 
 const SESSION_LIFETIME: Duration = Duration::from_mins(5);
 /// For each device and side. A stranger who begins many pushes out only what was begun elsewhere.
 const SESSIONS_MAX: u32 = 16;
+
+/// How long the result of an approved login may be fetched again, in case the first reply was lost.
+pub(crate) const RESULT_KEPT: Duration = Duration::from_secs(10);
 
 /// How a person wants to prove who they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +42,23 @@ pub enum Method {
     MobileApproval,
 }
 
+impl Method {
+    pub(crate) fn parse(stored: &str) -> Option<Self> {
+        let all = [Self::Totp, Self::Email, Self::OpenId, Self::Biometric, Self::MobileApproval];
+        all.into_iter().find(|method| method.as_str() == stored)
+    }
+
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Totp => "totp",
+            Self::Email => "email",
+            Self::OpenId => "openid",
+            Self::Biometric => "biometric",
+            Self::MobileApproval => "mobile_approval",
+        }
+    }
+}
+
 /// What a device asks for.
 #[derive(Debug, Clone)]
 pub struct LoginRequest {
@@ -42,6 +67,12 @@ pub struct LoginRequest {
     pub key: Option<PublicKey>,
     /// `None`: a method that nobody knows.
     pub method: Option<Method>,
+    /// A code by e-mail is accepted.
+    pub has_mail_codes: bool,
+    /// There is an OpenID provider to sign in at.
+    pub has_openid: bool,
+    /// What the device tells about itself, where that is asked for.
+    pub posture: Option<Report>,
 }
 
 /// The location that a login is for, and the device that asks, as stored.
@@ -59,16 +90,34 @@ pub struct LoginDevice {
     pub owner_is_disabled: bool,
     pub owner_is_enrolled: bool,
     pub has_factor: bool,
+    pub has_mail_factor: bool,
+    /// The device has the key of a phone.
+    pub has_phone_key: bool,
+    /// The owner has a device that does.
+    pub owner_has_phone: bool,
     /// The device has an address in the location.
     pub has_access: bool,
     /// When this network was last seen with the owner.
     pub network_seen_at: Option<Timestamp>,
 }
 
+/// A login, before it is kept.
+#[derive(Debug)]
+pub struct NewLogin {
+    pub token: TokenDigest,
+    pub device: DeviceId,
+    pub location: LocationId,
+    pub method: Method,
+    pub side: Side,
+    pub posture: Option<Report>,
+    pub expires_at: Timestamp,
+}
+
 /// A login under way.
 #[derive(Debug)]
 pub struct Login {
     pub token: Token,
+    pub method: Method,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -99,6 +148,8 @@ pub enum StartError {
     NoAccess,
     #[error(transparent)]
     Method(#[from] MethodError),
+    #[error("too many mails were sent; try again later")]
+    TooManyMails,
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -139,12 +190,22 @@ pub async fn start(
     whereabouts: &Whereabouts,
     attempt: &mut Attempt,
 ) -> Result<Login, StartError> {
-    let (device, side) = admit(tx, request, whereabouts, attempt).await?;
+    let Admitted { device, owner, method, side } = admit(tx, request, whereabouts, attempt).await?;
     let token = Token::random();
-    let digest = token.digest(tx.sealer());
-    let expires_at = tx.now().after(SESSION_LIFETIME);
-    tx.insert_login(&digest, (device, request.location), side, (expires_at, SESSIONS_MAX)).await?;
-    Ok(Login { token })
+    let login = NewLogin {
+        token: token.digest(tx.sealer()),
+        device,
+        location: request.location,
+        method,
+        side,
+        posture: request.posture.clone(),
+        expires_at: tx.now().after(SESSION_LIFETIME),
+    };
+    tx.insert_login(&login, SESSIONS_MAX).await?;
+    if method == Method::Email {
+        mailed::send(tx, &login, &owner).await?;
+    }
+    Ok(Login { token, method })
 }
 
 /// Whether this token's login is still open.
@@ -154,9 +215,17 @@ pub async fn is_valid(store: &Store, token: &Token) -> Result<bool, ValidateErro
         store.read::<_, StoreError, _>(|tx| Box::pin(async move { tx.login(&digest, None).await })).await?;
     match session {
         Some(session) if session.expires_at <= store.now() => Err(ValidateError::Invalid),
-        Some(_) => Ok(true),
+        Some(session) => Ok(!session.is_over(store.now())),
         None => Ok(false),
     }
+}
+
+struct Admitted {
+    device: DeviceId,
+    /// Login name of the device's person.
+    owner: String,
+    method: Method,
+    side: Side,
 }
 
 async fn admit(
@@ -164,7 +233,7 @@ async fn admit(
     request: &LoginRequest,
     whereabouts: &Whereabouts,
     attempt: &mut Attempt,
-) -> Result<(DeviceId, Side), StartError> {
+) -> Result<Admitted, StartError> {
     let place = tx.login_place(request.location, request.key.as_ref(), whereabouts.network).await?;
     let place = place.ok_or(StartError::LocationUnknown)?;
     if place.mfa_mode == MfaMode::Disabled {
@@ -179,17 +248,27 @@ async fn admit(
     if !device.has_access {
         return Err(StartError::NoAccess);
     }
-    check_method(request.method, place.mfa_mode, &device)?;
+    let method = check_method(request, place.mfa_mode, &device)?;
     let side = whereabouts.side(*person, device.network_seen_at, tx.now());
-    Ok((device.id, side))
+    Ok(Admitted { device: device.id, owner: login.clone(), method, side })
 }
 
-fn check_method(method: Option<Method>, mode: MfaMode, device: &LoginDevice) -> Result<(), MethodError> {
+fn check_method(request: &LoginRequest, mode: MfaMode, device: &LoginDevice) -> Result<Method, MethodError> {
     let is_ready = device.owner_is_enrolled && device.has_factor;
-    match (method.ok_or(MethodError::Unknown)?, mode) {
-        (Method::Totp, MfaMode::Internal) if is_ready => Ok(()),
+    let method = request.method.ok_or(MethodError::Unknown)?;
+    match (method, mode) {
+        (Method::Totp, MfaMode::Internal) if is_ready => Ok(method),
+        (Method::Email, MfaMode::Internal)
+            if device.owner_is_enrolled && device.has_mail_factor && request.has_mail_codes =>
+        {
+            Ok(method)
+        }
         (Method::Totp | Method::Email, MfaMode::Internal) => Err(MethodError::NotSetUp),
-        (Method::Biometric | Method::MobileApproval, MfaMode::Internal) => Err(MethodError::NotOnDevice),
+        (Method::Biometric, MfaMode::Internal) if device.owner_is_enrolled && device.has_phone_key => Ok(method),
+        (Method::Biometric, MfaMode::Internal) => Err(MethodError::NotOnDevice),
+        (Method::MobileApproval, MfaMode::Internal) if device.owner_is_enrolled && device.owner_has_phone => Ok(method),
+        (Method::MobileApproval, MfaMode::Internal) => Err(MethodError::NotSetUp),
+        (Method::OpenId, MfaMode::External) if device.owner_is_enrolled && request.has_openid => Ok(method),
         (Method::OpenId, MfaMode::External) => Err(MethodError::NotSetUp),
         (Method::OpenId, MfaMode::Internal) | (_, MfaMode::External | MfaMode::Disabled) => Err(MethodError::NotHere),
     }

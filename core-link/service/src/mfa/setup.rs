@@ -3,10 +3,11 @@
 //! Answers get lost, so begun again in its session a set-up gives the same seed, and after a finish a new one; codes of
 //! a seed that nobody saw lead nowhere. Once the person is activated, or in any other session, a confirmed factor stays.
 
-use super::{Code, RecoveryCode, Seed, Side, Throttled, Whereabouts, attempts, familiar, recovery};
+use super::{Code, RecoveryCode, Seed, Throttled, Whereabouts, attempts, familiar, recovery};
 use crate::{
     activity::{Attempt, Factor},
     enrollment::{EnrollmentTokenId, PersonSession, TokenError, person_session},
+    mail::{self, MailUse, Message},
     store::{Store, StoreError, Tx},
     token::Token,
 };
@@ -33,12 +34,24 @@ pub enum Ineligible {
     HasFactor,
 }
 
+/// What a client shows at the end of a set-up.
+#[derive(Debug, Clone)]
+pub struct Confirmation {
+    pub token: Token,
+    pub code: Code,
+    pub whereabouts: Whereabouts,
+    /// Whether the person is told.
+    pub mail: MailUse,
+}
+
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     #[error(transparent)]
     Token(#[from] TokenError),
     #[error(transparent)]
     Ineligible(#[from] Ineligible),
+    #[error("too many mails were sent; try again later")]
+    TooManyMails,
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -58,6 +71,9 @@ pub enum FinishError {
     /// Counted, so it must stay.
     #[error("wrong code")]
     WrongCode,
+    /// Counted, so it must stay.
+    #[error("wrong code by e-mail, or one that is over")]
+    WrongMailCode,
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -66,8 +82,7 @@ pub enum FinishError {
 pub async fn start(tx: &mut Tx, token: &Token, attempt: &mut Attempt) -> Result<Seed, StartError> {
     let session = person_session::<StartError>(tx, token, attempt).await?;
     let person = session.person.id;
-    let state = tx.setup_state(person).await?;
-    check(&session, state.as_ref())?;
+    let state = check_all::<StartError>(tx, &session).await?;
     let is_pending = state.is_some_and(|state| state.pending_in == Some(session.id));
     let pending = if is_pending { tx.pending_seed(person).await? } else { None };
     let seed = match pending {
@@ -85,15 +100,13 @@ pub async fn start(tx: &mut Tx, token: &Token, attempt: &mut Attempt) -> Result<
 /// The first look, by a reader: whoever is refused here never reaches the writer.
 pub async fn may_finish(
     store: &Store,
-    token: &Token,
-    whereabouts: &Whereabouts,
+    shown: Confirmation,
     mut attempt: Attempt,
 ) -> Result<(Attempt, Option<FinishError>), StoreError> {
-    let (token, side) = (token.clone(), whereabouts.proven_side());
     store
         .read(|tx| {
             Box::pin(async move {
-                match admit(tx, &token, side, &mut attempt).await {
+                match admit(tx, &shown, &mut attempt).await {
                     Ok(_) => Ok((attempt, None)),
                     Err(FinishError::Store(error)) => Err(error),
                     Err(refusal) => Ok((attempt, Some(refusal))),
@@ -106,40 +119,72 @@ pub async fn may_finish(
 /// Confirms the factor by a first code, and gives recovery codes in place of all older ones.
 pub async fn finish(
     tx: &mut Tx,
-    token: &Token,
-    code: &Code,
-    whereabouts: &Whereabouts,
+    shown: &Confirmation,
     attempt: &mut Attempt,
 ) -> Result<Vec<RecoveryCode>, FinishError> {
     // Whoever holds the token of an enrollment is familiar wherever they are.
-    let side = whereabouts.proven_side();
-    let session = admit(tx, token, side, attempt).await?;
+    let side = shown.whereabouts.proven_side();
+    let session = admit(tx, shown, attempt).await?;
     let person = session.person.id;
     attempts::count::<FinishError>(tx, person, side).await?;
     let seed = tx.pending_seed(person).await?.ok_or(FinishError::NotBegun)?;
-    let step = seed.step_of(code, tx.now()).ok_or(FinishError::WrongCode)?;
+    let step = seed.step_of(&shown.code, tx.now()).ok_or(FinishError::WrongCode)?;
     tx.confirm_setup(person, session.id, &seed, step).await?;
-    tx.forgive_attempts(person, side).await?;
-    let codes = recovery::replace(tx, person).await?;
-    familiar::learn(tx, person, whereabouts.network, None).await?;
-    tx.record(&attempt.done()).await?;
-    Ok(codes)
+    Ok(conclude(tx, &session, shown, "authenticator app", attempt).await?)
 }
 
-async fn admit(tx: &mut Tx, token: &Token, side: Side, attempt: &mut Attempt) -> Result<PersonSession, FinishError> {
+async fn admit(tx: &mut Tx, shown: &Confirmation, attempt: &mut Attempt) -> Result<PersonSession, FinishError> {
     attempt.shows(Factor::Totp);
-    let session = person_session::<FinishError>(tx, token, attempt).await?;
-    let state = tx.setup_state(session.person.id).await?;
-    check(&session, state.as_ref())?;
-    let Some(state) = state else { return Err(FinishError::NotBegun) };
+    let session = person_session::<FinishError>(tx, &shown.token, attempt).await?;
+    let Some(state) = check_all::<FinishError>(tx, &session).await? else { return Err(FinishError::NotBegun) };
+    check_begun(tx, &session, &state, shown).await?;
+    Ok(session)
+}
+
+/// That this session's set-up, of whichever kind, was begun, and that nobody tried too often.
+pub(super) async fn check_begun(
+    tx: &mut Tx,
+    session: &PersonSession,
+    state: &SetupState,
+    shown: &Confirmation,
+) -> Result<(), FinishError> {
     match (state.pending_in, state.has_factor) {
         (Some(begun_in), _) if begun_in == session.id => {}
         (_, true) => return Err(FinishError::AlreadyConfirmed),
         (_, false) => return Err(FinishError::NotBegun),
     }
-    let network = if let Side::Familiar(network) = side { Some(network) } else { None };
-    tx.standings(session.person.id, network).await?.check(side, tx.now())?;
-    Ok(session)
+    let side = shown.whereabouts.proven_side();
+    Ok(tx.standings(session.person.id, side.network()).await?.check(side, tx.now())?)
+}
+
+/// What follows a confirmation of whichever kind: the failures before it are forgotten, recovery codes take the place
+/// of all older ones, and the person is told.
+pub(super) async fn conclude(
+    tx: &mut Tx,
+    session: &PersonSession,
+    shown: &Confirmation,
+    factor: &str,
+    attempt: &Attempt,
+) -> Result<Vec<RecoveryCode>, StoreError> {
+    let person = session.person.id;
+    tx.forgive_attempts(person, shown.whereabouts.proven_side()).await?;
+    let codes = recovery::replace(tx, person).await?;
+    familiar::learn(tx, person, shown.whereabouts.network, None).await?;
+    let message = Message::FactorAdded { factor: factor.to_owned(), at: tx.now() };
+    mail::notify(tx, shown.mail, &session.person, message).await?;
+    tx.record(&attempt.done()).await?;
+    Ok(codes)
+}
+
+/// The state of the app's set-up, if no factor of either kind stands in the way of another.
+pub(super) async fn check_all<E>(tx: &mut Tx, session: &PersonSession) -> Result<Option<SetupState>, E>
+where
+    E: From<Ineligible> + From<StoreError>,
+{
+    let state = tx.setup_state(session.person.id).await?;
+    check(session, state.as_ref())?;
+    check(session, tx.mail_setup_state(session.person.id).await?.as_ref())?;
+    Ok(state)
 }
 
 fn check(session: &PersonSession, state: Option<&SetupState>) -> Result<(), Ineligible> {

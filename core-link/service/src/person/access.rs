@@ -3,7 +3,8 @@
 use super::{FindPersonError, Person, find};
 use crate::{
     activity::{Entry, Origin},
-    mfa,
+    mail::{self, Kind},
+    mfa, password_reset,
     store::Tx,
 };
 
@@ -12,6 +13,9 @@ pub async fn disable(tx: &mut Tx, login: &str, origin: &Origin) -> Result<Person
     let person = find(tx, login).await?;
     tx.disable_person(person.id).await?;
     tx.end_unopened_enrollment_tokens(person.id).await?;
+    password_reset::end_unopened(tx, person.id).await?;
+    mail::withdraw(tx, person.id, Kind::Invitation).await?;
+    mail::withdraw(tx, person.id, Kind::MailCode).await?;
     tx.end_logins_of(person.id).await?;
     tx.end_authorisations_of(person.id).await?;
     tx.record(&Entry::done("person_disabled", origin, &person.login)).await?;

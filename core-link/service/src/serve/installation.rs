@@ -9,6 +9,8 @@ use crate::{
     authority::{Authority, AuthorityError},
     config::Config,
     instance::{self, Instance, InstanceId},
+    mail::{House, MailSettings, MailUse, Mailer, MailerError},
+    openid::{self, RelyingParty, RelyingPartyError},
     sealing::{MasterKey, MasterKeyError},
     store::{OpenError, Store, StoreError, Tx},
 };
@@ -19,6 +21,10 @@ pub struct Installation {
     pub store: Store,
     pub instance: Instance,
     pub authority: Arc<Authority>,
+    /// `None`: no mail is sent.
+    pub mailer: Option<Arc<Mailer>>,
+    /// `None`: nobody signs in at an OpenID provider.
+    pub openid: Option<Arc<RelyingParty>>,
 }
 
 /// Why it cannot be opened.
@@ -37,6 +43,10 @@ pub enum InstallationError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Authority(#[from] AuthorityError),
+    #[error(transparent)]
+    Mailer(#[from] MailerError),
+    #[error(transparent)]
+    OpenId(#[from] RelyingPartyError),
 }
 
 impl Installation {
@@ -45,6 +55,8 @@ impl Installation {
     /// # Errors
     /// [`InstallationError`]
     pub async fn open(config: &Config) -> Result<Self, InstallationError> {
+        let mailer = config.mail.as_ref().map(|settings| mailer(settings, config)).transpose()?;
+        let openid = config.openid.as_ref().map(|settings| relying_party(settings, config)).transpose()?;
         let store = Store::open(&config.database, master_key(config)?).await?;
         let name = config.instance_name.clone();
         // One transaction: a crash leaves all of it or nothing, and two starts at once agree.
@@ -64,10 +76,24 @@ impl Installation {
             vpn_setup_optional: config.vpn_setup_optional,
             mfa_required: config.mfa_required,
             final_text: config.final_text.clone(),
+            posture: config.posture,
             authorisation_lifetime: config.authorisation_lifetime,
+            mail: MailUse::of(config.mail.as_ref()),
+            openid_display_name: config.openid.as_ref().map(|settings| settings.display_name.clone()),
         };
-        Ok(Self { store, instance, authority: Arc::new(authority) })
+        Ok(Self { store, instance, authority: Arc::new(authority), mailer, openid })
     }
+}
+
+fn relying_party(settings: &openid::Settings, config: &Config) -> Result<Arc<RelyingParty>, RelyingPartyError> {
+    let (public_url, authorities) = (&config.public_url, &config.outbound_authorities);
+    Ok(Arc::new(RelyingParty::new(settings.clone(), public_url, authorities, openid::Limits::default())?))
+}
+
+fn mailer(settings: &MailSettings, config: &Config) -> Result<Arc<Mailer>, MailerError> {
+    let (name, public_url) = (config.instance_name.clone(), config.public_url.clone());
+    let house = House { name, public_url, admin: config.admin_contact.clone() };
+    Ok(Arc::new(Mailer::new(settings, &config.outbound_authorities, house)?))
 }
 
 async fn first_start(tx: &mut Tx, instance_name: &str) -> Result<(InstanceId, Authority), InstallationError> {

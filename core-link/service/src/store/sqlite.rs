@@ -1,6 +1,7 @@
 //! The store on SQLite: one writer that commits in groups, and a pool of readers.
 
 mod activity;
+mod approvals;
 mod attempts;
 mod authenticators;
 mod authorisations;
@@ -12,13 +13,21 @@ mod familiar_networks;
 mod hosts;
 mod instance;
 mod locations;
+mod mail_codes;
+mod mails;
 mod mfa_sessions;
 mod migrations;
+mod openid;
 mod operations;
+mod password_resets;
 mod peers;
 mod people;
+mod phone_keys;
+mod posture;
 mod readers;
 mod recovery_codes;
+mod trouble;
+mod web_certificate;
 mod writer;
 
 use std::{
@@ -38,7 +47,7 @@ use sqlx::{
     sqlite::{Sqlite, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
-use tokio::time::timeout;
+use tokio::{sync::Notify, time::timeout};
 
 use super::{Effects, OpenError, StoreError};
 use crate::{
@@ -75,6 +84,8 @@ pub(super) struct Database {
 struct Part {
     sealer: Arc<Sealer>,
     clock: Clock,
+    /// Wakes whoever delivers mail.
+    mail_posted: Arc<Notify>,
 }
 
 /// One transaction: the named queries of all use cases, the time, and the sealer.
@@ -84,13 +95,17 @@ pub struct Tx {
     log: Log,
 }
 
-/// Lines about the rows of a transaction, written when it is committed.
+/// What leaves a transaction when it is committed, and not before: lines about its rows, and news.
 #[derive(Default)]
 struct Log {
     lines: Vec<AuthLine>,
-    /// How many were there when the running job began.
-    before_job: usize,
+    news: Vec<News>,
+    /// How many of each were there when the running job began.
+    before_job: (usize, usize),
 }
+
+/// Told to somebody in this process, who waits for the commit.
+type News = Box<dyn FnOnce() + Send>;
 
 impl fmt::Debug for Database {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -124,7 +139,7 @@ impl Database {
         let processors = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         let count = processors.clamp(*READERS.start(), *READERS.end());
         let readers = pool(u32::try_from(count).unwrap_or(1)).connect_with(reading).await.map_err(failed)?;
-        let part = Part { sealer, clock };
+        let part = Part { sealer, clock, mail_posted: Arc::default() };
         let readers = readers::Readers::new(readers, count, part.clone());
         let database = Self { readers, writer: writer::Writer::start(writing, part.clone()), part };
         database.check_master_key(path).await?;
@@ -149,6 +164,10 @@ impl Database {
 
     pub(super) fn sealer(&self) -> &Sealer {
         &self.part.sealer
+    }
+
+    pub(super) fn mail_posted(&self) -> Arc<Notify> {
+        Arc::clone(&self.part.mail_posted)
     }
 
     pub(super) async fn close(&self) {
@@ -190,19 +209,25 @@ impl Tx {
         &self.part.sealer
     }
 
+    /// Runs when what this job did is committed, also if its caller has left by then. It must not wait for anything.
+    pub fn after_commit(&mut self, tell: impl FnOnce() + Send + 'static) {
+        self.log.news.push(Box::new(tell));
+    }
+
     /// Ends with the commit, which takes what the last job did along.
     async fn begin(&mut self) -> Result<(), StoreError> {
         self.run("BEGIN IMMEDIATE; SAVEPOINT job").await
     }
 
     async fn begin_job(&mut self) -> Result<(), StoreError> {
-        self.log.before_job = self.log.lines.len();
+        self.log.before_job = (self.log.lines.len(), self.log.news.len());
         self.run("RELEASE job; SAVEPOINT job").await
     }
 
     /// Goes back to the start of this job, within its transaction.
     pub(super) async fn undo(&mut self) -> Result<(), StoreError> {
-        self.log.lines.truncate(self.log.before_job);
+        self.log.lines.truncate(self.log.before_job.0);
+        self.log.news.truncate(self.log.before_job.1);
         self.run("ROLLBACK TO job").await
     }
 
@@ -248,32 +273,4 @@ fn create_private(path: &Path) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         Err(error) => Err(error),
     }
-}
-
-/// SQLite's result codes for a machine in trouble rather than a mistake of ours: busy, locked, no memory, read-only,
-/// I/O error, full, cannot open.
-const TROUBLE: [i32; 7] = [5, 6, 7, 8, INPUT_OUTPUT, FULL, 14];
-const INPUT_OUTPUT: i32 = 10;
-const FULL: i32 = 13;
-
-impl From<sqlx::Error> for StoreError {
-    /// For statements before the commit, which are undone in any case.
-    fn from(source: sqlx::Error) -> Self {
-        if matches!(source, sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed) {
-            return Self::Closed;
-        }
-        let unavailable = matches!(source, sqlx::Error::PoolTimedOut) || is_trouble(&source);
-        let source = Arc::new(source);
-        if unavailable { Self::Unavailable { source } } else { Self::Failed { source } }
-    }
-}
-
-fn is_trouble(error: &sqlx::Error) -> bool {
-    result_code(error).is_some_and(|code| TROUBLE.contains(&code))
-}
-
-/// The primary code is the low byte; the rest says more about it.
-fn result_code(error: &sqlx::Error) -> Option<i32> {
-    let code = error.as_database_error().and_then(|error| error.code())?;
-    code.parse::<i32>().ok().map(|code| code & 0xff)
 }

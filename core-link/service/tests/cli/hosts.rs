@@ -36,6 +36,20 @@ fn a_host_is_added_with_a_token_listed_and_removed() {
 }
 
 #[test]
+fn what_a_device_told_about_itself_is_shown() {
+    let folder = Folder::new();
+    let core = folder.serve();
+    add_location(&core, "servers", "disabled");
+    core.json("device add web-1 --location servers");
+
+    assert_eq!(core.json("device posture 1"), json!({ "device": 1, "reported_at": null, "report": null }));
+    let told = String::from_utf8(core.run("device posture 1").stdout).unwrap();
+    assert!(told.starts_with("Device 1 has not reported yet."), "{told}");
+    let unknown = core.run("device posture 9 --json");
+    assert_eq!((code(&unknown), error_of(&unknown)), (1, "there is no device 9".to_owned()));
+}
+
+#[test]
 fn a_host_with_a_key_is_complete_and_its_configuration_is_printed() {
     let folder = Folder::new();
     let core = folder.serve();

@@ -2,10 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
+mod certificates;
 mod core;
 mod edges;
 mod hosts;
 mod locations;
+mod openid;
 mod people;
 
 use std::{
@@ -28,7 +30,8 @@ fn a_person_can_be_added_listed_invited_and_disabled() {
         listed,
         json!([{
             "id": 1, "login": "joe", "email": "joe@example.com", "first_name": "Joe", "last_name": "Doe",
-            "enrolled": false, "disabled": false, "mfa": false, "locked": false, "devices": 0,
+            "enrolled": false, "disabled": false, "mfa": false, "openid": false, "locked": false,
+            "devices": 0,
         }])
     );
     let invited = core.json("user enroll joe");

@@ -34,6 +34,6 @@ fn answers_say_what_comes_next() {
 
     assert_eq!(told("user unlock joe"), "joe may try codes again.\n");
     assert!(told("user reset-mfa joe").ends_with("to set up a new one: postern-core user enroll joe\n"));
-    assert!(told("user list").starts_with("ID  LOGIN  NAME  MAIL             STATE  MFA  DEVICES\n1   joe "));
+    assert!(told("user list").starts_with("ID  LOGIN  NAME  MAIL             STATE  MFA  OPENID  DEVICES\n1   joe "));
     assert_eq!(told("user delete joe"), "joe was deleted, with 0 devices.\n");
 }

@@ -4,9 +4,13 @@ use std::{num::NonZeroUsize, path::Path, sync::Arc, time::Duration};
 
 use postern_core::{
     activity::Origin,
+    certificate::Certificates,
+    clock::Clock,
     config::{Config, Flags},
     edges::{EdgeError, EdgeView, Edges, Reach, Stage},
+    sealing::MasterKey,
     serve::{Installation, start_supervisor},
+    store::Store,
 };
 use postern_core_link::{EdgeAddress, LinkState, Supervisor};
 use tokio::{task::JoinHandle, time::timeout};
@@ -16,7 +20,9 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// A Core without its socket.
 pub(crate) struct Core {
     pub(crate) edges: Arc<Edges>,
+    pub(crate) certificates: Certificates,
     supervisor: Supervisor,
+    config: Config,
     installation: Installation,
 }
 
@@ -26,9 +32,24 @@ impl Core {
         let installation = Installation::open(&config).await.unwrap();
         let supervisor = start_supervisor(&config, &installation).await.unwrap();
         let reach = Reach::Running(supervisor.clone());
+        let certificates = Certificates::new(installation.store.clone(), reach.clone());
         let edges = Edges::new(installation.store.clone(), installation.authority.clone(), reach);
         edges.start_links().await.unwrap();
-        Self { edges: Arc::new(edges), supervisor, installation }
+        Self { edges: Arc::new(edges), certificates, supervisor, config, installation }
+    }
+
+    /// The same store and the same Edges, in the hands of somebody with another clock.
+    pub(crate) async fn with_clock(&self, clock: Clock) -> (Certificates, Edges) {
+        let key = MasterKey::load(&self.config.master_key_file).unwrap();
+        let store = Store::open_with_clock(&self.config.database, key, clock).await.unwrap();
+        let reach = Reach::Running(self.supervisor.clone());
+        let edges = Edges::new(store.clone(), self.installation.authority.clone(), reach.clone());
+        (Certificates::new(store, reach), edges)
+    }
+
+    /// The database and the master key stand in here.
+    pub(crate) fn store(&self) -> &Store {
+        &self.installation.store
     }
 
     /// As after SIGKILL, as far as the store is concerned: nothing is tidied up.

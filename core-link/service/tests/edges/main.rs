@@ -3,6 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
 mod adopting;
+mod certificates;
 mod changing;
 mod core;
+mod hostile;
 mod proxy;
+mod stock;

@@ -5,15 +5,19 @@ use std::{fmt::Debug, fs, sync::Arc};
 use postern_core::{
     activity::{Attempt, Origin},
     authority::Authority,
+    clock::Timestamp,
     control::{Answer, Enrollment, HostInvited, PeersConfig},
     dispatch::greeting,
     enrollment::{self, Activation, RequiredSteps},
-    location,
+    instance, location,
+    mail::Message,
     mfa::{Code, Seed, Whereabouts, login::ShownLogin, setup},
     password::Password,
+    password_reset::Choice,
     sealing::MasterKey,
+    secret::Secret,
     session_keys,
-    store::Operation,
+    store::{Operation, StoreError},
     token::Token,
 };
 use time::OffsetDateTime;
@@ -34,6 +38,11 @@ fn what_somebody_shows_is_not_shown() {
     assert_hidden(&Code::new("271828".to_owned()), b"271828");
     let operation = Operation { id: CANARY.to_owned(), kind: "new_device", payload: CANARY.as_bytes().to_vec() };
     assert_hidden(&operation, CANARY.as_bytes());
+    let secret = Secret::new(CANARY.to_owned());
+    assert_hidden(&secret, CANARY.as_bytes());
+    assert_hidden(&Message::PasswordReset { token: secret, valid_until: Timestamp::from_unix(0) }, CANARY.as_bytes());
+    let choice = Choice { token: token.clone(), password: Password::new(CANARY.to_owned()), context: Vec::new() };
+    assert_hidden(&choice, CANARY.as_bytes());
     let activation = Activation {
         token,
         password: Password::new(CANARY.to_owned()),
@@ -90,9 +99,12 @@ async fn what_use_cases_hand_over_is_not_shown() {
     assert!(text.contains(&key));
     assert_hidden(&Answer::PeersConfig(PeersConfig { config: text }), key.as_bytes());
     let login = login_token(core.ask(begin_login(OFFICE, &joe.key)).await);
+    let instance = core.store.write::<_, StoreError, _>(|tx| Box::pin(instance::ensure(tx))).await.unwrap();
     let shown = ShownLogin {
         token: Token::parse(login.clone()).unwrap(),
         code: Code::new("271828".to_owned()),
+        phone_key: None,
+        instance,
         whereabouts: Whereabouts { network: None, polls: Arc::default() },
     };
     assert_hidden(&shown, login.as_bytes());

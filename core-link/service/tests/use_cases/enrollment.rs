@@ -1,7 +1,7 @@
 //! Tokens and their sessions.
 
 use postern_core_link::Handler as _;
-use postern_proto::proxy::{PasswordResetInitializeRequest, core_request};
+use postern_proto::{link::Probe, proxy::core_request};
 
 use crate::support::{
     Core, DAY, SESSION, START, assert_refused, device_info, key, new_device, request, start, started,
@@ -162,8 +162,8 @@ async fn strangers_do_not_decide_how_fast_the_database_grows() {
 }
 
 #[tokio::test]
-async fn kinds_that_are_not_served_yet_say_so() {
+async fn what_is_between_two_tunnels_is_not_served() {
     let core = Core::with_joe().await;
-    let reset = core_request::Payload::PasswordResetInit(PasswordResetInitializeRequest::default());
-    assert_refused(core.ask(reset).await, 12, "this Core does not serve password_reset_init yet");
+    let probe = core_request::Payload::Probe(Probe::default());
+    assert_refused(core.ask(probe).await, 12, "this Core does not serve probe yet");
 }

@@ -10,13 +10,13 @@
 mod cost;
 mod sampling;
 
-use postern_core::enrollment;
-use postern_proto::proxy::core_request::Payload;
+use postern_core::{enrollment, mail::MailUse};
+use postern_proto::proxy::{core_request::Payload, core_response};
 
 use self::cost::{Costs, measured};
 use crate::{
     mfa::support::{Member, OFFICE, begin_login, end_login},
-    support::{Core, PASSWORD, SESSION, activate, cli, configured, key, new_device, poll, start},
+    support::{Core, PASSWORD, SESSION, activate, cli, configured, key, mails::ask_reset, new_device, poll, start},
 };
 
 /// One question about several things, and what it costs: reads, changes, hashes.
@@ -54,6 +54,24 @@ fn the_owner_of_a_token_costs_a_hash_and_strangers_do_not() {
         let before = costs.so_far();
         core.ask(activate(&token, PASSWORD)).await.unwrap();
         assert_eq!(costs.since(before), [2, 1, 1]);
+    });
+}
+
+#[test]
+fn asking_for_a_reset_costs_and_says_the_same_whoever_it_is_about() {
+    measured(async |costs| {
+        let (core, _) = Core::with_member().await;
+        let core = core.with_mail(MailUse::On).await;
+        for login in ["ann", "bob"] {
+            core.add_person(login).await;
+        }
+        core.enroll("ann", 50).await;
+        core.disable("ann").await;
+        for email in ["joe@example.org", "ann@example.org", "bob@example.org", "nobody@example.org", "nonsense"] {
+            let before = costs.so_far();
+            let reply = core.ask(ask_reset(email)).await.unwrap();
+            assert_eq!((reply, costs.since(before)), (core_response::Payload::Empty(()), [0, 1, 0]), "{email}");
+        }
     });
 }
 

@@ -3,6 +3,7 @@
 mod familiar;
 mod guessing;
 mod login;
+mod mail_code;
 mod midway;
 mod parallel;
 mod recovery;

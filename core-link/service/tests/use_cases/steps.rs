@@ -6,6 +6,7 @@ use postern_proto::proxy::core_request::Payload;
 use crate::{
     authenticator::{STEP, code},
     mfa::support::{begin_setup, end_setup, recovery_codes, seed},
+    phones::support::{Phone, register},
     support::{
         Core, PASSWORD, SESSION, activate, assert_refused, configured, existing_device, key, new_device, refused, rows,
         start, started,
@@ -250,7 +251,7 @@ impl Core {
     }
 
     /// Every row but those that only tell what happened.
-    async fn everything(&self) -> Vec<String> {
+    pub(crate) async fn everything(&self) -> Vec<String> {
         let mut reader = self.reader().await;
         let tables = rows::tables(&mut reader, &["activity", "operations"]).await;
         rows::rows(&mut reader, &tables).await
@@ -264,12 +265,13 @@ async fn with_joe_and_servers() -> Core {
 }
 
 /// Everything that an open session allows.
-fn steps(token: &str) -> [Payload; 5] {
+fn steps(token: &str) -> [Payload; 6] {
     [
         begin_setup(token),
         end_setup(token, NO_CODE),
         new_device(token, "laptop", &key(1)),
         existing_device(token, &key(1)),
+        register(token, &Phone::new("").public_key(), &key(1)),
         activate(token, PASSWORD),
     ]
 }

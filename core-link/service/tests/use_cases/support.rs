@@ -2,6 +2,7 @@
 
 pub(crate) mod hosts;
 mod login;
+pub(crate) mod mails;
 pub(crate) mod rows;
 
 use std::{
@@ -22,8 +23,10 @@ use postern_core::{
     enrollment::{self, InviteError},
     instance::{self, AdminContact, Instance, InstanceId},
     location::{self, Location, LocationForm, MfaMode, NewLocation},
+    mail::MailUse,
     password::Passwords,
     person::{self, AddPersonError, NewPerson, PersonForm},
+    posture::Policy,
     sealing::MasterKey,
     store::{Store, StoreError},
 };
@@ -167,7 +170,10 @@ fn instance(id: InstanceId) -> Instance {
         vpn_setup_optional: true,
         mfa_required: false,
         final_text: "Welcome.".to_owned(),
+        openid_display_name: None,
+        posture: Policy::Off,
         authorisation_lifetime: Duration::from_secs(AUTHORISATION),
+        mail: MailUse::Off,
     }
 }
 

@@ -1,9 +1,13 @@
 //! Public JSON of the enrollment routes. Bodies of requests hold secrets and have no `Debug`.
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use postern_proto::client_types as wire;
 use serde::Deserialize;
 
-use super::super::{json::object, mfa::method::Method};
+use super::super::{body::BodyError, json::object, mfa::method::Method};
+
+/// Of an Ed25519 or X25519 key, in bytes.
+const KEY_LENGTH: usize = 32;
 
 #[derive(Deserialize)]
 pub(in crate::http) struct StartBody {
@@ -25,6 +29,24 @@ pub(in crate::http) struct ActivateBody {
 #[derive(Deserialize)]
 pub(in crate::http) struct NetworkInfoBody {
     pub(super) pubkey: String,
+}
+
+#[derive(Deserialize)]
+pub(in crate::http) struct RegisterMobileBody {
+    pub(super) auth_pub_key: PublicKey,
+    pub(super) device_pub_key: PublicKey,
+}
+
+/// A public key as a client wrote it.
+#[derive(Deserialize)]
+pub(in crate::http) struct PublicKey(String);
+
+impl PublicKey {
+    /// The same text, if it is 32 bytes in standard base64.
+    pub(super) fn checked(self) -> Result<String, BodyError> {
+        let key = STANDARD.decode(&self.0).ok().filter(|key| key.len() == KEY_LENGTH);
+        key.map(|_| self.0).ok_or(BodyError::InvalidKey)
+    }
 }
 
 #[derive(Deserialize)]

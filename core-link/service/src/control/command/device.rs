@@ -19,6 +19,11 @@ pub enum DeviceCommand {
         #[arg(long, value_name = "LOGIN")]
         user: Option<String>,
     },
+    /// Show what a device last told about itself
+    Posture {
+        /// Id, as `device list` shows it
+        id: i64,
+    },
     /// Remove a device; its addresses become free
     Remove {
         /// Id, as `device list` shows it

@@ -11,11 +11,14 @@ pub enum UserCommand {
     /// List people
     List,
     /// Make a token with which a person enrolls; an older unused one ends
-    #[command(after_help = "Example:\n  postern-core user enroll joe\n\n\
-                            The token is shown once, and is valid for 24 hours.")]
+    #[command(after_help = "Examples:\n  postern-core user enroll joe\n  postern-core user enroll joe --mail\n\n\
+                            The token is valid for 24 hours. It is shown once, or mailed and not shown.")]
     Enroll {
         /// Login name
         login: String,
+        /// Mail it to the person
+        #[arg(long)]
+        mail: bool,
     },
     /// End a person's access: clients are refused from the next request on
     Disable {
@@ -33,6 +36,22 @@ pub enum UserCommand {
     #[command(after_help = "Example:\n  postern-core user reset-mfa joe\n  postern-core user enroll joe\n\n\
                             With the token of the second command the person sets up a new authenticator app.")]
     ResetMfa {
+        /// Login name
+        login: String,
+    },
+    /// Say who a person is at the OpenID provider
+    #[command(after_help = "Example:\n  postern-core user link joe 248289761001\n\n\
+                            The subject is the provider's own id of a person, which its administration shows.")]
+    Link {
+        /// Login name
+        login: String,
+        /// The person's subject (`sub`) at the provider
+        subject: String,
+    },
+    /// Forget who a person is at the OpenID provider; logins and unused tokens end
+    #[command(after_help = "Example:\n  postern-core user unlink joe\n\n\
+                            With openid_link_by_email, the next sign-in with a verified e-mail address links again.")]
+    Unlink {
         /// Login name
         login: String,
     },

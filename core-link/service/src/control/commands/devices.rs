@@ -3,8 +3,9 @@
 use super::{Answer, CommandError, Commands};
 use crate::{
     activity::Origin,
-    control::{DeviceCommand, DeviceRow, HostInvited, NewHost},
+    control::{DeviceCommand, DeviceRow, HostInvited, NewHost, PostureRow},
     device::{self, AddedHost, DeviceId, DeviceName, DeviceSummary, NextStep, PublicKey},
+    posture,
 };
 
 impl Commands {
@@ -12,6 +13,7 @@ impl Commands {
         match command {
             DeviceCommand::Add(host) => self.add_host(origin, host).await,
             DeviceCommand::List { user } => self.list_devices(user).await,
+            DeviceCommand::Posture { id } => self.show_posture(id).await,
             DeviceCommand::Remove { id } => self.remove_device(origin, id).await,
         }
     }
@@ -27,6 +29,14 @@ impl Commands {
     async fn list_devices(&self, user: Option<String>) -> Result<Answer, CommandError> {
         let devices = self.store.read(|tx| Box::pin(async move { device::list(tx, user.as_deref()).await })).await?;
         Ok(Answer::Devices(devices.into_iter().map(row).collect()))
+    }
+
+    async fn show_posture(&self, id: i64) -> Result<Answer, CommandError> {
+        let id = DeviceId::new(id);
+        let newest = self.store.read(|tx| Box::pin(async move { posture::newest(tx, id).await })).await?;
+        let reported_at = newest.as_ref().map(|stored| stored.reported_at.to_rfc3339());
+        let report = newest.map(|stored| stored.report);
+        Ok(Answer::Posture(PostureRow { device: id.as_i64(), reported_at, report }))
     }
 
     async fn remove_device(&self, origin: &Origin, id: i64) -> Result<Answer, CommandError> {

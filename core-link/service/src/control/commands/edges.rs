@@ -56,6 +56,11 @@ fn row(EdgeView { record, certificate_days_left, status }: EdgeView) -> EdgeRow 
             row.since = Some(rfc3339(since));
             row.last_error = last_error;
         }
+        Some(LinkState::Incompatible { since, reason }) => {
+            row.state = EdgeState::Incompatible;
+            row.since = Some(rfc3339(since));
+            row.last_error = Some(reason);
+        }
         None => {}
     }
     row

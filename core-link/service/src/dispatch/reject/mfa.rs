@@ -19,6 +19,7 @@ impl Refusal for setup::StartError {
         match self {
             Self::Token(error) => error.rejection(),
             Self::Ineligible(error) => ineligible(*error, "Method already enabled"),
+            Self::TooManyMails => too_many_mails(self),
             Self::Store(error) => error.rejection(),
         }
     }
@@ -32,6 +33,7 @@ impl Refusal for setup::FinishError {
             Self::Ineligible(error) => ineligible(*error, ENABLED),
             Self::AlreadyConfirmed => invalid(ENABLED),
             Self::NotBegun | Self::WrongCode => invalid("Code invalid"),
+            Self::WrongMailCode => invalid("Email code invalid"),
             Self::Throttled(error) => throttled(*error),
             Self::Store(error) => error.rejection(),
         }
@@ -39,7 +41,7 @@ impl Refusal for setup::FinishError {
 
     fn counts(&self) -> bool {
         match self {
-            Self::WrongCode => true,
+            Self::WrongCode | Self::WrongMailCode => true,
             Self::Token(_)
             | Self::Ineligible(_)
             | Self::AlreadyConfirmed
@@ -61,6 +63,7 @@ impl Refusal for login::StartError {
                 MethodError::NotSetUp => "selected MFA method not available",
                 MethodError::NotOnDevice => "Select MFA method not available for the device.",
             }),
+            Self::TooManyMails => too_many_mails(self),
             Self::Store(error) => error.rejection(),
         }
     }
@@ -69,10 +72,17 @@ impl Refusal for login::StartError {
 impl Refusal for login::FinishError {
     fn rejection(&self) -> Rejection {
         match self {
-            Self::InvalidToken | Self::SessionUnknown | Self::NoCode | Self::MfaOff => invalid(&self.to_string()),
-            Self::OtherMode | Self::Disabled | Self::NoAccess | Self::NoFactor | Self::WrongCode | Self::CodeUsed => {
-                unauthorized()
+            Self::InvalidToken | Self::SessionUnknown | Self::NoCode | Self::NoPhoneKey | Self::MfaOff => {
+                invalid(&self.to_string())
             }
+            Self::OtherMode
+            | Self::Disabled
+            | Self::NoAccess
+            | Self::NoFactor
+            | Self::WrongCode
+            | Self::WrongSignature
+            | Self::CodeUsed => unauthorized(),
+            Self::OpenIdPending => Rejection::new(Code::FailedPrecondition, self.to_string()),
             Self::Throttled(error) => throttled(*error),
             Self::Store(error) => error.rejection(),
         }
@@ -80,18 +90,24 @@ impl Refusal for login::FinishError {
 
     fn counts(&self) -> bool {
         match self {
-            Self::WrongCode | Self::CodeUsed => true,
+            Self::WrongCode | Self::WrongSignature | Self::CodeUsed => true,
             Self::InvalidToken
             | Self::SessionUnknown
             | Self::NoCode
+            | Self::NoPhoneKey
             | Self::MfaOff
             | Self::OtherMode
             | Self::Disabled
             | Self::NoAccess
             | Self::NoFactor
+            | Self::OpenIdPending
             | Self::Throttled(_)
             | Self::Store(_) => false,
         }
+    }
+
+    fn is_to_wait(&self) -> bool {
+        matches!(self, Self::OpenIdPending)
     }
 }
 
@@ -116,10 +132,16 @@ fn throttled(error: Throttled) -> Rejection {
     Rejection::new(Code::ResourceExhausted, error.to_string()).retry_after(error.retry_after_seconds())
 }
 
-fn unauthorized() -> Rejection {
+fn too_many_mails(error: &impl ToString) -> Rejection {
+    /// A sixth of the hour that a limit looks back on.
+    const RETRY_SECONDS: u32 = 600;
+    Rejection::new(Code::ResourceExhausted, error.to_string()).retry_after(RETRY_SECONDS)
+}
+
+pub(super) fn unauthorized() -> Rejection {
     Rejection::new(Code::Unauthenticated, "unauthorized")
 }
 
-fn invalid(text: &str) -> Rejection {
+pub(super) fn invalid(text: &str) -> Rejection {
     Rejection::new(Code::InvalidArgument, text)
 }

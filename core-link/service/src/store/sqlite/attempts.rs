@@ -26,6 +26,15 @@ impl Tx {
         standings(&row)
     }
 
+    /// Counters for somebody who has no app, and so none yet.
+    pub async fn ensure_counters(&mut self, person: PersonId) -> Result<(), StoreError> {
+        sqlx::query("INSERT INTO authenticators (person_id) VALUES ($1) ON CONFLICT DO NOTHING")
+            .bind(person.0)
+            .execute(&mut *self.connection)
+            .await?;
+        Ok(())
+    }
+
     /// Counts an attempt in one network and for all familiar ones together, and says how many there were in a row here
     /// with it. `None`: it may not be tried, here or anywhere familiar.
     pub async fn count_familiar_attempt(

@@ -4,14 +4,19 @@ use std::time::Duration;
 
 use sqlx::{Row as _, sqlite::SqliteRow};
 
-use super::{Tx, attempts::standings, authorisations::seal_preshared_key};
+use super::{
+    Tx,
+    attempts::standings,
+    authorisations::{authorise_query, seal_preshared_key},
+    posture,
+};
 use crate::{
     clock::Timestamp,
     device::{DeviceId, PublicKey},
     location::{LocationId, MfaMode},
     mfa::{
         Network, PresharedKey, SealedSeed, Side,
-        login::{LoginDevice, LoginPlace, LoginSession, LoginSessionId},
+        login::{LoginDevice, LoginPlace, LoginSession, LoginSessionId, Method, NewLogin},
     },
     person::PersonId,
     store::StoreError,
@@ -33,6 +38,11 @@ impl Tx {
         let row = sqlx::query(
             "SELECT l.mfa_mode, d.id AS device_id, p.id AS person_id, p.login, p.disabled_at, p.enrolled_at,
                     a.sealed_seed IS NOT NULL AS has_factor, n.seen_at,
+                    EXISTS (SELECT 1 FROM mail_factors AS f
+                            WHERE f.person_id = p.id AND f.confirmed_at IS NOT NULL) AS has_mail_factor,
+                    EXISTS (SELECT 1 FROM phone_keys AS k WHERE k.device_id = d.id) AS has_phone_key,
+                    EXISTS (SELECT 1 FROM devices AS o JOIN phone_keys AS k ON k.device_id = o.id
+                            WHERE o.person_id = p.id) AS owner_has_phone,
                     EXISTS (SELECT 1 FROM device_addresses AS x
                             WHERE x.device_id = d.id AND x.location_id = l.id) AS has_access
              FROM locations AS l
@@ -51,27 +61,23 @@ impl Tx {
     }
 
     /// Keeps a new login, and forgets all but the newest few of its device that were begun on this side.
-    pub async fn insert_login(
-        &mut self,
-        token: &TokenDigest,
-        (device, location): (DeviceId, LocationId),
-        side: Side,
-        (expires_at, kept): (Timestamp, u32),
-    ) -> Result<(), StoreError> {
+    pub async fn insert_login(&mut self, login: &NewLogin, kept: u32) -> Result<(), StoreError> {
         let now = self.now();
         sqlx::query(
-            "INSERT INTO mfa_sessions (digest, device_id, location_id, is_familiar, created_at, expires_at)
-             VALUES ($1, $2, $3, $4, $5, $6);
+            "INSERT INTO mfa_sessions (digest, device_id, location_id, is_familiar, method, created_at, expires_at, posture)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $9);
              DELETE FROM mfa_sessions WHERE device_id = $2 AND is_familiar = $4 AND id <=
-             (SELECT id FROM mfa_sessions WHERE device_id = $2 AND is_familiar = $4 ORDER BY id DESC LIMIT 1 OFFSET $7)",
+             (SELECT id FROM mfa_sessions WHERE device_id = $2 AND is_familiar = $4 ORDER BY id DESC LIMIT 1 OFFSET $8)",
         )
-        .bind(token.as_bytes())
-        .bind(device.0)
-        .bind(location.0)
-        .bind(is_familiar(side))
+        .bind(login.token.as_bytes())
+        .bind(login.device.0)
+        .bind(login.location.0)
+        .bind(is_familiar(login.side))
+        .bind(login.method.as_str())
         .bind(now.as_unix())
-        .bind(expires_at.as_unix())
+        .bind(login.expires_at.as_unix())
         .bind(kept)
+        .bind(login.posture.as_ref().map(posture::text))
         .execute(&mut *self.connection)
         .await?;
         Ok(())
@@ -84,7 +90,8 @@ impl Tx {
         network: Option<Network>,
     ) -> Result<Option<LoginSession>, StoreError> {
         let row = sqlx::query(
-            "SELECT s.id, s.device_id, s.location_id, s.expires_at, l.name AS location_name, l.mfa_mode,
+            "SELECT s.id, s.device_id, s.location_id, s.method, s.expires_at, s.delivered_at, s.openid_passed_at, s.posture,
+                    s.sealed_preshared_key IS NOT NULL AS is_approved, l.name AS location_name, l.mfa_mode,
                     p.id AS person_id, p.login, p.disabled_at, a.sealed_seed,
                     a.familiar_failures, a.elsewhere_failures, a.elsewhere_retry_at,
                     n.seen_at, n.failures, n.retry_at,
@@ -114,21 +121,15 @@ impl Tx {
     ) -> Result<(), StoreError> {
         let now = self.now();
         let sealed = seal_preshared_key(self.sealer(), login.device, login.location, key);
-        sqlx::query(
-            "DELETE FROM mfa_sessions WHERE id = $1;
-             INSERT INTO authorisations (device_id, location_id, sealed_preshared_key, authorised_at, authorised_until)
-             VALUES ($2, $3, $4, $5, $6)
-             ON CONFLICT (device_id, location_id) DO UPDATE SET sealed_preshared_key = excluded.sealed_preshared_key,
-                authorised_at = excluded.authorised_at, authorised_until = excluded.authorised_until",
-        )
-        .bind(login.id.0)
-        .bind(login.device.0)
-        .bind(login.location.0)
-        .bind(sealed)
-        .bind(now.as_unix())
-        .bind(until.as_unix())
-        .execute(&mut *self.connection)
-        .await?;
+        sqlx::query(authorise_query!("DELETE FROM mfa_sessions WHERE id = $1"))
+            .bind(login.id.0)
+            .bind(login.device.0)
+            .bind(login.location.0)
+            .bind(sealed)
+            .bind(now.as_unix())
+            .bind(until.as_unix())
+            .execute(&mut *self.connection)
+            .await?;
         Ok(())
     }
 
@@ -164,6 +165,9 @@ fn login_device(row: &SqliteRow) -> Result<Option<LoginDevice>, StoreError> {
         owner_is_disabled: row.try_get::<Option<i64>, _>("disabled_at")?.is_some(),
         owner_is_enrolled: row.try_get::<Option<i64>, _>("enrolled_at")?.is_some(),
         has_factor: row.try_get("has_factor")?,
+        has_mail_factor: row.try_get("has_mail_factor")?,
+        has_phone_key: row.try_get("has_phone_key")?,
+        owner_has_phone: row.try_get("owner_has_phone")?,
         has_access: row.try_get("has_access")?,
         network_seen_at: seen_at(row)?,
     }))
@@ -175,6 +179,11 @@ fn login_session(row: &SqliteRow) -> Result<LoginSession, StoreError> {
         device: DeviceId(row.try_get("device_id")?),
         location: LocationId(row.try_get("location_id")?),
         location_name: row.try_get("location_name")?,
+        method: Method::parse(row.try_get("method")?).ok_or(StoreError::Damaged { table: "mfa_sessions" })?,
+        has_passed_openid: row.try_get::<Option<i64>, _>("openid_passed_at")?.is_some(),
+        is_approved: row.try_get("is_approved")?,
+        delivered_at: row.try_get::<Option<i64>, _>("delivered_at")?.map(Timestamp::from_unix),
+        posture: row.try_get::<Option<&str>, _>("posture")?.map(posture::report).transpose()?,
         expires_at: Timestamp::from_unix(row.try_get("expires_at")?),
         mfa_mode: mfa_mode(row)?,
         person: PersonId(row.try_get("person_id")?),

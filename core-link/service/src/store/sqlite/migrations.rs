@@ -13,12 +13,16 @@ use sqlx::{
 use super::pool;
 use crate::store::{OpenError, StoreError};
 
-const FILES: [(i64, &str, &str); 5] = [
+const FILES: [(i64, &str, &str); 9] = [
     (1, "start", include_str!("../../../migrations/sqlite/0001_start.sql")),
     (2, "edges", include_str!("../../../migrations/sqlite/0002_edges.sql")),
     (3, "hosts", include_str!("../../../migrations/sqlite/0003_hosts.sql")),
     (4, "mfa", include_str!("../../../migrations/sqlite/0004_mfa.sql")),
     (5, "polling", include_str!("../../../migrations/sqlite/0005_polling.sql")),
+    (6, "mail", include_str!("../../../migrations/sqlite/0006_mail.sql")),
+    (7, "openid", include_str!("../../../migrations/sqlite/0007_openid.sql")),
+    (8, "phones", include_str!("../../../migrations/sqlite/0008_phones.sql")),
+    (9, "web certificate", include_str!("../../../migrations/sqlite/0009_web_certificate.sql")),
 ];
 
 /// Brings the file up to date, each migration in a transaction.

@@ -34,7 +34,12 @@ impl Tx {
     pub async fn people(&mut self) -> Result<Vec<PersonSummary>, StoreError> {
         let rows = sqlx::query(
             "SELECT p.id AS person_id, p.login, p.email, p.first_name, p.last_name, p.phone, p.is_admin, p.disabled_at,
-                    p.enrolled_at, a.sealed_seed IS NOT NULL AS has_factor,
+                    p.enrolled_at, a.sealed_seed IS NOT NULL OR EXISTS
+                        (SELECT 1 FROM devices AS d JOIN phone_keys AS k ON k.device_id = d.id
+                         WHERE d.person_id = p.id) OR EXISTS
+                        (SELECT 1 FROM mail_factors AS f
+                         WHERE f.person_id = p.id AND f.confirmed_at IS NOT NULL) AS has_factor,
+                    EXISTS (SELECT 1 FROM openid_identities AS o WHERE o.person_id = p.id) AS has_openid,
                     COALESCE(MAX(a.familiar_failures, a.elsewhere_failures) >= $1, 0) OR EXISTS
                         (SELECT 1 FROM familiar_networks AS n WHERE n.person_id = p.id AND n.failures >= $2) AS is_locked,
                     (SELECT COUNT(*) FROM devices AS d WHERE d.person_id = p.id) AS devices
@@ -48,6 +53,7 @@ impl Tx {
             Ok(PersonSummary {
                 person: person(row)?,
                 has_factor: row.try_get("has_factor")?,
+                has_openid: row.try_get("has_openid")?,
                 is_locked: row.try_get("is_locked")?,
                 devices: row.try_get("devices")?,
             })

@@ -18,7 +18,10 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{FULL, INPUT_OUTPUT, Part, Tx, acquire, is_trouble, result_code};
+use super::{
+    Part, Tx, acquire,
+    trouble::{FULL, INPUT_OUTPUT, is_trouble, result_code},
+};
 use crate::{
     activity::AuthLine,
     store::{Effects, StoreError},
@@ -214,6 +217,10 @@ impl Groups {
             tx.sweep_operations().await?;
             tx.sweep_enrollment_tokens().await?;
             tx.sweep_logins().await?;
+            tx.sweep_mails().await?;
+            tx.sweep_password_resets().await?;
+            tx.sweep_openid_nonces().await?;
+            tx.sweep_approvals().await?;
             tx.run("COMMIT").await
         };
         if let Err(error) = swept.await {
@@ -262,6 +269,7 @@ async fn commit(tx: &mut Tx) -> Result<(), StoreError> {
     let Err(source) = sqlx::query("COMMIT").execute(&mut *tx.connection).await else {
         metrics::counter!("postern_core_store_commits_total").increment(1);
         tx.log.lines.drain(..).for_each(AuthLine::write);
+        tx.log.news.drain(..).for_each(|tell| tell());
         return Ok(());
     };
     let certainly_undone = match result_code(&source) {

@@ -88,7 +88,7 @@ async fn a_start_needs_a_method_that_location_and_person_have() {
         (OFFICE, 1, not_available),
         (OFFICE, 2, not_here),
         (OFFICE, 3, not_on_device),
-        (OFFICE, 4, not_on_device),
+        (OFFICE, 4, not_available),
         (OFFICE, 5, "invalid MFA method selected"),
         (OFFICE, -1, "invalid MFA method selected"),
         (external, 0, not_here),

@@ -9,6 +9,7 @@ use std::{
 use postern_core::{
     instance::Instance,
     location::{self, LocationForm, NewLocation},
+    mail::MailUse,
 };
 use postern_core_link::{EdgeId, Handler as _, Request};
 use postern_proto::proxy::{CoreRequest, CoreResponse, core_response::Payload};
@@ -17,14 +18,24 @@ use prost_reflect::{DescriptorPool, DynamicMessage, Value};
 
 use crate::{
     authenticator::{STEP, code},
+    phones::support::Phone,
     support::{Core, START, cli, key, location_form, new_device},
 };
 
 /// When the recorded device was made.
-const RECORDED_AT: i64 = 1_795_162_644;
+pub(super) const RECORDED_AT: i64 = 1_795_162_644;
 const RECORDED_TOKEN: &str = "iGrLJH0kLDLWZfSXmKdJWDBoUU7WV0TC";
+/// Of the link that resets a password.
+const RECORDED_RESET: &str = "Zy2QGnCy1KA4Q3XIvRLcj2ahzkd59snD";
 /// The recorded Core took it for the set-up, and once more for a login.
 const RECORDED_CODE: &str = "463551";
+
+/// The recorded phone's key, and what it signed: the challenges before the two logins that passed.
+const RECORDED_PHONE: &str = "74Nw9t/AEf414iiWf7d2yiSS68vowYjpp1wKG1BKaGI=";
+const RECORDED_SIGNATURES: [&str; 2] = [
+    "OgxeOWrT/NrZbzqSHlEStMq+II7rLgLjg3nyZIL5DmLXdq/d/nQoi5tr3Fb2nK9PWRcwvGdqPKVdoLzXINFbAQ==",
+    "xkIRI0XH+rwUxOA6/vfxQ8asHMVHAfHaV4bskh+zbbVdO6seN61WsisG0Mw10sADu6OLJEf62ZpJBfvG0nK3DA==",
+];
 
 /// A recorded call, as it went over the tunnel.
 pub(super) struct Call {
@@ -46,6 +57,7 @@ pub(super) struct Player {
     /// What was recorded, and what it is here: tokens and codes.
     known: HashMap<String, String>,
     seed: Option<String>,
+    phone: Phone,
 }
 
 impl Player {
@@ -60,13 +72,20 @@ impl Player {
         // Ids and addresses go up, and the recorded device was not the first.
         let first = core.session("first").await;
         core.ask(new_device(&first, "first", &key(1))).await.unwrap();
-        let known = HashMap::from([(RECORDED_TOKEN.to_owned(), core.invite("joe62644").await)]);
-        Self { core, pool: pool(), recording: recording(), known, seed: None }
+        let phone = Phone::new("");
+        let known = HashMap::from([
+            (RECORDED_TOKEN.to_owned(), core.invite("joe62644").await),
+            (RECORDED_PHONE.to_owned(), phone.public_key()),
+        ]);
+        Self { core, pool: pool(), recording: recording(), known, seed: None, phone }
     }
 
     /// Plays a call. The login with a code that is spent is played a second time, with the next code.
     pub(super) async fn play(&mut self, name: &str) -> Vec<Played> {
         let mut played = vec![self.ask(name, name).await];
+        if name == "password_reset_init" {
+            self.known.insert(RECORDED_RESET.to_owned(), self.core.mailed("password_reset", "token").await);
+        }
         if name == "client_mfa_finish" {
             self.core.wait(STEP);
             self.learn_code();
@@ -105,6 +124,12 @@ impl Player {
         let (Some(recorded), Some(ours)) = (&recorded.payload, &ours.payload) else { return };
         if let (Some(recorded), Some(ours)) = (token_in(recorded), token_in(ours)) {
             self.known.insert(recorded, ours);
+        }
+        if let Payload::ClientMfaStart(started) = ours
+            && let Some(challenge) = &started.challenge
+        {
+            let signature = self.phone.sign(challenge);
+            self.known.extend(RECORDED_SIGNATURES.map(|recorded| (recorded.to_owned(), signature.clone())));
         }
         if let Payload::CodeMfaSetupStartResponse(started) = ours {
             self.seed.clone_from(&started.totp_secret);
@@ -147,6 +172,7 @@ fn pool() -> DescriptorPool {
 
 /// The settings of the recorded Core, as far as ours has them.
 fn set(instance: &mut Instance) {
+    instance.mail = MailUse::On;
     "Defguard".clone_into(&mut instance.name);
     "http://localhost:18080/".clone_into(&mut instance.public_url);
     "Welcome, Joe. This is a recorded instance.".clone_into(&mut instance.final_text);

@@ -2,7 +2,7 @@
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
-use super::difference::Difference;
+use super::{difference::Difference, player::RECORDED_AT};
 
 /// In the order in which it happened.
 pub(super) const PLAYED: &[&str] = &[
@@ -19,6 +19,8 @@ pub(super) const PLAYED: &[&str] = &[
     "new_device_no_token",
     "existing_device",
     "existing_device_unknown",
+    "register_mobile",
+    "register_mobile_unknown_device",
     "activate_user_weak",
     "activate_user",
     "activate_user_twice",
@@ -27,49 +29,36 @@ pub(super) const PLAYED: &[&str] = &[
     "client_mfa_start_unknown_location",
     "client_mfa_start_email",
     "client_mfa_start_oidc",
+    "client_mfa_start_biometric",
     "client_mfa_start",
     "client_mfa_token_validation",
     "client_mfa_token_validation_bad",
     "client_mfa_finish_wrong",
     "client_mfa_finish",
     "client_mfa_finish_again",
+    "client_mfa_start_mobile",
+    "auth_info_enrollment",
+    "auth_info_mfa",
+    "auth_callback",
+    "oidc_authenticate",
     "enrollment_start_without_device_info",
     "enrollment_start_bad_ip",
-];
-
-/// Not served yet, by what they wait for.
-pub(super) const LATER: &[(&str, &[&str])] = &[
-    (
-        "biometric login and approval on a phone",
-        &[
-            "register_mobile",
-            "register_mobile_unknown_device",
-            "client_mfa_start_biometric",
-            "client_mfa_start_mobile",
-            "biometric_start",
-            "biometric_finish_wrong",
-            "biometric_start2",
-            "biometric_finish",
-            "mobile_approve_start",
-            "mobile_approve_validation",
-            "mobile_approve_finish",
-            "await_remote",
-        ],
-    ),
-    ("OpenID", &["auth_info_enrollment", "auth_info_mfa", "auth_callback", "oidc_authenticate"]),
-    (
-        "password reset",
-        &[
-            "password_reset_init_unknown",
-            "password_reset_init",
-            "password_reset_start_unknown",
-            "password_reset_no_session",
-            "password_reset_start",
-            "password_reset_weak",
-            "password_reset",
-            "password_reset_again",
-        ],
-    ),
+    "biometric_start",
+    "biometric_finish_wrong",
+    "biometric_start2",
+    "biometric_finish",
+    "mobile_approve_start",
+    "mobile_approve_validation",
+    "mobile_approve_finish",
+    "await_remote",
+    "password_reset_init_unknown",
+    "password_reset_init",
+    "password_reset_start_unknown",
+    "password_reset_no_session",
+    "password_reset_start",
+    "password_reset_weak",
+    "password_reset",
+    "password_reset_again",
 ];
 
 /// What a value is like that is ours to choose.
@@ -87,7 +76,11 @@ pub(super) enum Shape {
     Address,
     Url,
     Name,
+    /// A time near that of the recording.
+    Deadline,
     WgQuick,
+    /// What a phone signs. A recorded one is random text; ours says what for.
+    Challenge,
 }
 
 impl Shape {
@@ -103,7 +96,12 @@ impl Shape {
             Self::Seed => text.len() == 32 && text.bytes().all(|byte| matches!(byte, b'A'..=b'Z' | b'2'..=b'7')),
             Self::RecoveryCode => text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_alphanumeric()),
             Self::Uuid => text.parse::<uuid::Uuid>().is_ok(),
+            Self::Challenge => {
+                let is_recorded = text.len() == 44 && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+                is_recorded || text.starts_with("postern-")
+            }
             Self::Address => text.parse::<std::net::IpAddr>().is_ok(),
+            Self::Deadline => text.parse::<i64>().is_ok_and(|at| (at - RECORDED_AT).abs() < 3600),
             Self::Url => text.starts_with("http://localhost:") && text.ends_with('/'),
             Self::Name => text.starts_with("Office"),
             Self::WgQuick => text.starts_with("[Interface]\nPrivateKey = YOUR_PRIVATE_KEY\nAddress = 10.1"),
@@ -115,9 +113,13 @@ impl Shape {
 pub(super) const CHOSEN: &[(&str, Shape)] = &[
     ("device_config.token", Shape::Token),
     ("client_mfa_start.token", Shape::Token),
+    ("client_mfa_start.challenge", Shape::Challenge),
     ("client_mfa_finish.preshared_key", Shape::Key),
+    ("client_mfa_finish.token", Shape::Token),
+    ("await_remote_mfa_finish.preshared_key", Shape::Key),
     ("code_mfa_setup_start_response.totp_secret", Shape::Seed),
     ("code_mfa_setup_finish_response.recovery_codes", Shape::RecoveryCode),
+    ("password_reset_start.deadline_timestamp", Shape::Deadline),
     ("enrollment_start.instance.id", Shape::Uuid),
     ("device_config.instance.id", Shape::Uuid),
     // The address of Core's own site, which ours does not have: both are the public address.
@@ -146,6 +148,41 @@ impl Deliberate {
 
 pub(super) const DELIBERATE: &[Deliberate] = &[
     Deliberate {
+        calls: &["auth_info_enrollment", "auth_info_mfa"],
+        path: "core_error.status_code",
+        recorded: "9",
+        ours: "5",
+        why: "what a licensed stock Core without a provider answers",
+    },
+    Deliberate {
+        calls: &["auth_info_enrollment", "auth_info_mfa"],
+        path: "core_error.message",
+        recorded: "no valid license",
+        ours: "failed to get current OpenID provider",
+        why: "what a licensed stock Core without a provider answers",
+    },
+    Deliberate {
+        calls: &["auth_callback"],
+        path: "core_error.status_code",
+        recorded: "13",
+        ours: "5",
+        why: "that there is no provider is no mishap of ours",
+    },
+    Deliberate {
+        calls: &["auth_callback"],
+        path: "core_error.message",
+        recorded: "OpenID auth error Object not found: OpenID provider not set",
+        ours: "failed to get current OpenID provider",
+        why: "one text for one thing",
+    },
+    Deliberate {
+        calls: &["enrollment_start", "enrollment_start_again"],
+        path: "enrollment_start.settings.smtp_configured",
+        recorded: "false",
+        ours: "true",
+        why: "ours has a mail server from the start, to mail the links of the resets below",
+    },
+    Deliberate {
         calls: &["enrollment_start", "enrollment_start_again"],
         path: "enrollment_start.settings.mfa_required",
         recorded: "true",
@@ -171,7 +208,7 @@ pub(super) const DELIBERATE: &[Deliberate] = &[
         path: "core_error.status_code",
         recorded: "13",
         ours: "3",
-        why: "codes by e-mail are not served at all, and that is no mishap of ours",
+        why: "codes by e-mail are off unless an administrator allows them, and that is no mishap of ours",
     },
     Deliberate {
         calls: &["code_mfa_setup_start_no_smtp"],

@@ -2,27 +2,27 @@
 
 use std::collections::BTreeMap;
 
+use postern_core::mail::MailUse;
 use postern_core_link::Reply;
 use postern_proto::{
-    client_types::{
-        ClientMfaFinishRequest, CodeMfaSetupFinishRequest, CodeMfaSetupStartRequest, MfaMethod,
-        RegisterMobileAuthRequest,
-    },
-    proxy::{
-        AwaitRemoteMfaFinishRequest, ClientMfaTokenValidationRequest, PasswordResetRequest, PasswordResetStartRequest,
-        core_request::Payload,
-    },
+    client_types::{ClientMfaFinishRequest, CodeMfaSetupFinishRequest, CodeMfaSetupStartRequest, MfaMethod},
+    proxy::{ClientMfaTokenValidationRequest, core_request::Payload},
 };
 use sqlx::{Connection as _, SqliteConnection};
 
 use crate::{
     authenticator::code,
-    support::{Core, PASSWORD, activate, assert_refused, configured, existing_device, key, new_device, poll, start},
+    phones::support::{Phone, await_approval, register},
+    support::{
+        Core, PASSWORD, activate, assert_refused, configured, existing_device, key,
+        mails::{reset, start_reset},
+        new_device, poll, start,
+    },
 };
 
 type Ask = (&'static str, fn(&str) -> Payload);
 
-const ASKS: [Ask; 9] = [
+const ASKS: [Ask; 13] = [
     ("enrollment_start", start),
     ("new_device", |token| new_device(token, "tablet", &key(9))),
     ("existing_device", |token| existing_device(token, &key(1))),
@@ -32,33 +32,22 @@ const ASKS: [Ask; 9] = [
     ("instance_info", poll),
     ("client_mfa_finish", |token| login_finish(token, "000000")),
     ("client_mfa_token_validation", validation),
+    ("password_reset_start", start_reset),
+    ("password_reset", |token| reset(token, PASSWORD)),
+    ("register_mobile_auth", |token| register(token, &Phone::new("").public_key(), &key(1))),
+    ("await_remote_mfa_finish", await_approval),
 ];
-/// Kinds that take a token and are not served.
-const NOT_SERVED: [Ask; 4] = [
-    ("password_reset_start", |token| {
-        Payload::PasswordResetStart(PasswordResetStartRequest { token: token.to_owned() })
-    }),
-    ("password_reset", |token| {
-        let (password, token) = (PASSWORD.to_owned(), Some(token.to_owned()));
-        Payload::PasswordReset(PasswordResetRequest { password, token })
-    }),
-    ("register_mobile_auth", |token| {
-        let (token, auth_pub_key, device_pub_key) = (token.to_owned(), key(8), key(1));
-        Payload::RegisterMobileAuth(RegisterMobileAuthRequest { token, auth_pub_key, device_pub_key })
-    }),
-    ("await_remote_mfa_finish", |token| {
-        Payload::AwaitRemoteMfaFinish(AwaitRemoteMfaFinishRequest { token: token.to_owned() })
-    }),
-];
-const ENROLLMENT: [&str; 6] = [
+const ENROLLMENT: [&str; 7] = [
     "enrollment_start",
     "new_device",
     "existing_device",
     "code_mfa_setup_start",
     "code_mfa_setup_finish",
     "activate_user",
+    "register_mobile_auth",
 ];
-const LOGIN: [&str; 2] = ["client_mfa_finish", "client_mfa_token_validation"];
+const RESET: [&str; 2] = ["password_reset_start", "password_reset"];
+const LOGIN: [&str; 3] = ["client_mfa_finish", "client_mfa_token_validation", "await_remote_mfa_finish"];
 
 #[tokio::test]
 async fn a_token_opens_nothing_but_its_own() {
@@ -76,19 +65,6 @@ async fn a_token_opens_nothing_but_its_own() {
 }
 
 #[tokio::test]
-async fn kinds_that_are_not_served_look_at_no_token() {
-    let scene = Scene::new().await;
-    let before = contents(&scene.core).await;
-    for (_, token, _) in scene.tokens() {
-        for (request, ask) in NOT_SERVED {
-            let reply = scene.core.ask(ask(token)).await;
-            assert_refused(reply, 12, &format!("this Core does not serve {request} yet"));
-        }
-    }
-    assert_eq!(contents(&scene.core).await, before);
-}
-
-#[tokio::test]
 async fn the_token_of_a_host_sets_up_no_factor_and_activates_nobody() {
     let scene = Scene::new().await;
     let before = contents(&scene.core).await;
@@ -102,7 +78,7 @@ async fn the_token_of_a_host_sets_up_no_factor_and_activates_nobody() {
 #[tokio::test]
 async fn no_token_is_taken_for_a_code() {
     let scene = Scene::new().await;
-    for shown in [&scene.person, &scene.host, &scene.polling, &scene.login] {
+    for shown in [&scene.person, &scene.host, &scene.polling, &scene.reset, &scene.login] {
         assert_refused(scene.core.ask(login_finish(&scene.login, shown)).await, 16, "unauthorized");
     }
     let recovery = &scene.recovery;
@@ -128,6 +104,7 @@ struct Scene {
     person: String,
     host: String,
     polling: String,
+    reset: String,
     login: String,
     recovery: String,
     seed: String,
@@ -135,24 +112,26 @@ struct Scene {
 
 impl Scene {
     async fn new() -> Self {
-        let core = Core::with_joe().await;
+        let core = Core::with_joe().await.with_mail(MailUse::On).await;
         core.add_location_without_mfa("Servers", &["10.30.0.0/24"]).await;
         let person = core.session("joe").await;
         let polling = configured(core.ask(new_device(&person, "laptop", &key(1))).await).token.unwrap();
         let (seed, recovery) = core.set_up_factor_with_codes(&person).await;
         core.ask(activate(&person, PASSWORD)).await.unwrap();
+        let reset = core.reset_session("joe@example.org").await;
         let login = core.begin_login(&key(1)).await;
         let host = core.host_session("web-1").await;
-        Self { recovery: recovery[0].clone(), core, person, host, polling, login, seed }
+        Self { recovery: recovery[0].clone(), core, person, host, polling, reset, login, seed }
     }
 
     /// What it is, and the requests that it is for.
-    fn tokens(&self) -> [(&'static str, &str, &'static [&'static str]); 5] {
+    fn tokens(&self) -> [(&'static str, &str, &'static [&'static str]); 6] {
         [
             ("a person", &self.person, &ENROLLMENT),
             // Its refusals differ where it is known and means nothing; they have their own test.
             ("a host", &self.host, &ENROLLMENT),
             ("a device", &self.polling, &["instance_info"]),
+            ("a reset link", &self.reset, &RESET),
             ("a login", &self.login, &LOGIN),
             ("a recovery code", &self.recovery, &[]),
         ]

@@ -1,0 +1,72 @@
+//! `postern-core …` as an administrator runs it beside a running Core.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+
+use crate::{process, programs::program, secrets};
+
+/// Where that Core is, in its settings.
+#[derive(Debug, Clone)]
+pub struct Commands {
+    environment: Vec<(String, String)>,
+}
+
+impl Commands {
+    pub fn new(environment: Vec<(String, String)>) -> Self {
+        Self { environment }
+    }
+
+    /// For a Core that takes commands on this socket.
+    pub fn at(socket: &Path) -> Self {
+        Self::new(vec![("POSTERN_CORE__SOCKET".to_owned(), socket.display().to_string())])
+    }
+
+    /// What `--json` printed; fails when the command fails.
+    pub async fn json(&self, arguments: &[&str]) -> Result<Value> {
+        let printed = self.text(&[arguments, &["--json"]].concat()).await?;
+        let value = serde_json::from_str(&printed)
+            .with_context(|| format!("postern-core {arguments:?} printed no JSON: {printed}"))?;
+        secrets::remember_fields(&value);
+        Ok(value)
+    }
+
+    /// What was printed for people; fails when the command fails.
+    pub async fn text(&self, arguments: &[&str]) -> Result<String> {
+        let mut command = tokio::process::Command::from(process::command(&program("postern-core")?));
+        let output = command
+            .args(arguments)
+            .envs(self.environment.iter().cloned())
+            .kill_on_drop(true)
+            .output()
+            .await
+            .context("cannot run postern-core")?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "postern-core {arguments:?}: {} {said}", output.status);
+        String::from_utf8(output.stdout).with_context(|| format!("postern-core {arguments:?} printed no text"))
+    }
+
+    /// A new person and a token that works now.
+    pub async fn invite(&self, login: &str) -> Result<String> {
+        let mail = format!("{login}@example.org");
+        self.json(&["user", "add", login, "--email", &mail, "--first-name", "Joe", "--last-name", "Doe"]).await?;
+        self.token_for(login).await
+    }
+
+    /// One more token, for a person who is known.
+    pub async fn token_for(&self, login: &str) -> Result<String> {
+        let invitation = self.json(&["user", "enroll", login]).await?;
+        Ok(invitation["token"].as_str().context("user enroll gave no token")?.to_owned())
+    }
+
+    /// A location with this `--mfa`, whose network is `10.<number>.0.0/16`.
+    pub async fn add_location(&self, name: &str, number: u8, mfa: &str) -> Result<()> {
+        let key = crate::enrollment::public_key()?;
+        let (endpoint, address) =
+            (format!("vpn.example.org:{}", 51_000 + u16::from(number)), format!("10.{number}.0.1/16"));
+        let (allowed, add) = (format!("10.{number}.0.0/16"), ["location", "add", name, "--endpoint", &endpoint]);
+        let rest = ["--address", &address, "--public-key", &key, "--allowed-ips", &allowed, "--mfa", mfa];
+        self.json(&[&add[..], &rest[..]].concat()).await.map(drop)
+    }
+}
