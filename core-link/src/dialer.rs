@@ -10,7 +10,6 @@ use postern_proto::{service::ProxyClient, version::Peer};
 use rustls_pki_types::ServerName;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    net::TcpStream,
     sync::mpsc,
     time::timeout,
 };
@@ -22,8 +21,9 @@ use crate::{
     edge::{Edge, EdgeAddress},
     error::DialError,
     headers,
-    supervisor::CoreInstance,
-    transport::{Channel, Transport, TransportError, tcp},
+    instance::CoreInstance,
+    surroundings::{Connect, Io, Tcp},
+    transport::{Channel, Transport, TransportError},
     tunnel::outgoing::Outgoing,
 };
 
@@ -48,20 +48,20 @@ pub(crate) struct Dialed {
     pub(crate) ended: CancellationToken,
 }
 
-pub(crate) async fn dial(edge: &Edge, core: &CoreInstance) -> Result<Dialed, DialError> {
-    timeout(DIAL_MAX, open(edge, core))
+pub(crate) async fn dial(edge: &Edge, core: &CoreInstance, network: &dyn Connect) -> Result<Dialed, DialError> {
+    timeout(DIAL_MAX, open(edge, core, network))
         .await
         .unwrap_or_else(|_| Err(DialError::TimedOut { address: edge.address.clone(), limit: DIAL_MAX }))
 }
 
-async fn open(edge: &Edge, core: &CoreInstance) -> Result<Dialed, DialError> {
-    let stream = connect_tls(edge).await?;
+async fn open(edge: &Edge, core: &CoreInstance, network: &dyn Connect) -> Result<Dialed, DialError> {
+    let stream = connect_tls(edge, network).await?;
     introduce(stream, &edge.address, core).await
 }
 
 /// A connection on which nothing was called yet.
 pub(crate) async fn connect(edge: &Edge) -> Result<(Transport, ProxyClient<Channel>), DialError> {
-    speak(connect_tls(edge).await?, &edge.address).await
+    speak(connect_tls(edge, &Tcp).await?, &edge.address).await
 }
 
 /// Opens the tunnel over a connection.
@@ -92,13 +92,13 @@ where
     Ok((transport, client))
 }
 
-async fn connect_tls(edge: &Edge) -> Result<TlsStream<TcpStream>, DialError> {
+async fn connect_tls(edge: &Edge, network: &dyn Connect) -> Result<TlsStream<Box<dyn Io>>, DialError> {
     let address = &edge.address;
     let config =
         tls::config(&edge.trust).map_err(|source| DialError::OwnIdentity { address: address.clone(), source })?;
     let name = ServerName::try_from(address.host().to_owned()).expect("an EdgeAddress holds a valid name");
     let stream =
-        tcp::connect(address).await.map_err(|source| DialError::Connect { address: address.clone(), source })?;
+        network.connect(address).await.map_err(|source| DialError::Connect { address: address.clone(), source })?;
     TlsConnector::from(Arc::new(config)).connect(name, stream).await.map_err(|error| tls::dial_error(address, error))
 }
 

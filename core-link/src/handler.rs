@@ -57,9 +57,9 @@ pub struct Request {
     pub device_info: Option<DeviceInfo>,
     /// Absent with a stock Edge.
     pub operation_id: Option<OperationId>,
-    /// Nobody waits for the reply any more after this; the handler's future is then dropped.
+    /// Nobody waits for the reply any more after this; the handler's future is then dropped, if it was not before.
     pub deadline: Instant,
-    /// What is asked. Never one of the link's own messages (probe, probe reply, draining).
+    /// What is asked. Never one of the link's own messages (probe, probe reply, draining, cancel).
     pub payload: core_request::Payload,
 }
 
@@ -70,9 +70,11 @@ pub type Reply = Result<core_response::Payload, Rejection>;
 pub trait Handler: Send + Sync + 'static {
     /// Answers one request.
     ///
-    /// The future is dropped when the deadline has passed: what must not stop half-way belongs in a
-    /// transaction or in a task of the handler's own. It is not dropped when the tunnel is lost, so
-    /// that an operation once begun leaves its outcome in the replay memory.
+    /// The future is dropped when the deadline has passed, and when the Edge says that nobody waits for this reply
+    /// any more, which is said of one request and never of its operation: another Edge may be asking for the same. So
+    /// what must not stop half-way belongs in a transaction, which commits or rolls back whole however its caller
+    /// ends, or in a task of the handler's own. It is not dropped when the tunnel is lost, so that an operation once
+    /// begun leaves its outcome in the replay memory.
     fn handle(&self, request: Request) -> impl Future<Output = Reply> + Send;
 }
 

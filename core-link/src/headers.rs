@@ -2,14 +2,14 @@
 
 use http::Uri;
 use postern_proto::version::{
-    self, ANNOUNCED, COMPONENT_SYSTEM, COMPONENT_VERSION, CORE_INSTANCE, LINK, LINK_REVISION,
+    self, ANNOUNCED, COMPONENT_SYSTEM, COMPONENT_VERSION, CORE_INSTANCE, CORE_ZONE, LINK, LINK_REVISION,
 };
 use tonic::{
     Request, Status,
     metadata::{Ascii, MetadataValue},
 };
 
-use crate::{edge::EdgeAddress, supervisor::CoreInstance, transport::TransportError};
+use crate::{edge::EdgeAddress, instance::CoreInstance, transport::TransportError};
 
 /// Text of an Edge that is kept or shown, in characters.
 const TEXT_MAX: usize = 1000;
@@ -23,12 +23,16 @@ pub(crate) fn introduce<T>(message: T) -> Request<T> {
     request
 }
 
-/// The call that becomes a tunnel: it also says who we are, and that we speak `postern.link`.
+/// The call that becomes a tunnel: it also says who and where we are, and that we speak `postern.link`.
 pub(crate) fn introduce_link<T>(message: T, core: &CoreInstance) -> Request<T> {
     let mut request = introduce(message);
     let instance: MetadataValue<Ascii> = core.as_str().parse().expect("an instance id is visible ASCII");
     request.metadata_mut().insert(LINK, MetadataValue::from_static(LINK_REVISION));
     request.metadata_mut().insert(CORE_INSTANCE, instance);
+    if let Some(zone) = core.zone() {
+        let zone: MetadataValue<Ascii> = zone.as_str().parse().expect("a zone is visible ASCII");
+        request.metadata_mut().insert(CORE_ZONE, zone);
+    }
     request
 }
 

@@ -27,8 +27,10 @@ use crate::{
     error::{Chain, DialError, PurgeError},
     greeting::Greeting,
     handler::Handler,
+    instance::CoreInstance,
     status::StatusCell,
-    supervisor::{CoreInstance, Limits},
+    supervisor::{Limits, SupervisorConfig},
+    surroundings::Surroundings,
     tunnel::{Tunnel, TunnelEnd},
     web_certificate::WebServing,
 };
@@ -48,18 +50,20 @@ pub(crate) struct Core<H> {
     /// Owns the links and the requests they serve.
     pub(crate) tasks: TaskTracker,
     pub(crate) handler: H,
+    surroundings: Surroundings,
     links: AtomicUsize,
 }
 
 impl<H> Core<H> {
     pub(crate) fn new(
-        instance: CoreInstance,
-        limits: Limits,
+        config: SupervisorConfig,
+        surroundings: Surroundings,
         announcements: Announcements,
         tasks: TaskTracker,
         handler: H,
     ) -> Self {
-        Self { instance, limits, announcements, tasks, handler, links: AtomicUsize::new(0) }
+        let SupervisorConfig { instance, limits, .. } = config;
+        Self { instance, limits, announcements, tasks, handler, surroundings, links: AtomicUsize::new(0) }
     }
 }
 
@@ -131,7 +135,7 @@ impl<H: Handler> Link<H> {
             };
             let Next::Dial(failure) = next else { return };
             let links = self.core.links.load(Ordering::Relaxed);
-            let delay = self.backoff.delay(failure, links, Instant::now(), rand::random());
+            let delay = self.backoff.delay(failure, links, Instant::now(), (self.core.surroundings.chance)());
             if self.outside_a_tunnel(sleep(delay)).await.is_none() {
                 return;
             }
@@ -142,7 +146,7 @@ impl<H: Handler> Link<H> {
     /// is open, so a dial is not just cut off: what came of it is drained.
     async fn dial(&mut self) -> Option<Result<Dialed, DialError>> {
         let (edge, core) = (self.edge.clone(), Arc::clone(&self.core));
-        let mut dialing = pin!(dialer::dial(&edge, &core.instance));
+        let mut dialing = pin!(dialer::dial(&edge, &core.instance, &*core.surroundings.network));
         match self.outside_a_tunnel(&mut dialing).await {
             Some(dialed) => Some(dialed),
             None => timeout(STOPPED_DIAL_MAX, dialing).await.ok(),
@@ -154,6 +158,7 @@ impl<H: Handler> Link<H> {
         let mut work = pin!(work);
         loop {
             tokio::select! {
+                biased;
                 () = self.stop.cancelled() => return None,
                 outcome = &mut work => return Some(outcome),
                 Some(purge) = self.purges.recv() => {

@@ -5,7 +5,6 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
-    str::FromStr,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -25,45 +24,15 @@ use crate::{
     error::PurgeError,
     greeting::Greeting,
     handler::Handler,
+    instance::CoreInstance,
     link::{Announcements, Core, Link, Purge},
     status::{LinkStatus, StatusCell},
+    surroundings::Surroundings,
     web_certificate::{WebCertificate, WebServing},
 };
 
 /// Over the drain limit: for the Edge to see the end, and the connection to close.
 const CLOSING_MAX: Duration = Duration::from_secs(2);
-
-/// Names one run of one Core: Edges tell its tunnels from those of another Core by it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CoreInstance(String);
-
-/// A text is no instance id.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("an instance id has 1 to 64 visible ASCII characters")]
-pub struct BadInstance;
-
-impl CoreInstance {
-    /// A new id; make one for each process.
-    #[must_use]
-    pub fn random() -> Self {
-        Self(format!("{:032x}", rand::random::<u128>()))
-    }
-
-    /// The id as it travels.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl FromStr for CoreInstance {
-    type Err = BadInstance;
-
-    fn from_str(text: &str) -> Result<Self, BadInstance> {
-        let fits = (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
-        if fits { Ok(Self(text.to_owned())) } else { Err(BadInstance) }
-    }
-}
 
 /// How much one tunnel may hold.
 #[derive(Debug, Clone, Copy)]
@@ -130,13 +99,23 @@ impl Supervisor {
     /// Outside a tokio runtime, once there are Edges.
     #[must_use]
     pub fn start<H: Handler>(config: SupervisorConfig, handler: H) -> Self {
-        let (greeting, greetings) = watch::channel(config.greeting);
+        Self::start_in(Surroundings::default(), config, handler)
+    }
+
+    /// The same in other surroundings than this host.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime, once there are Edges.
+    #[must_use]
+    pub fn start_in<H: Handler>(surroundings: Surroundings, config: SupervisorConfig, handler: H) -> Self {
+        let limits = config.limits;
+        let (greeting, greetings) = watch::channel(config.greeting.clone());
         let (web, web_serving) = watch::channel(WebServing::Never);
         let announcements = Announcements { greetings, web: web_serving };
         let tasks = TaskTracker::new();
-        let core = Arc::new(Core::new(config.instance, config.limits, announcements, tasks.clone(), handler));
+        let core = Arc::new(Core::new(config, surroundings, announcements, tasks.clone(), handler));
         let start_link = Box::new(move |edge| start_link(&core, edge));
-        let shared = Shared { links: Mutex::default(), greeting, web, limits: config.limits, tasks, start_link };
+        let shared = Shared { links: Mutex::default(), greeting, web, limits, tasks, start_link };
         Self { shared: Arc::new(shared) }
     }
 
@@ -157,9 +136,13 @@ impl Supervisor {
         });
     }
 
-    /// Pushes other session keys to all Edges, now and on each new tunnel.
+    /// Pushes other session keys to all Edges, now and on each new tunnel. The same keys are not sent again.
     pub fn set_greeting(&self, greeting: Greeting) {
-        self.shared.greeting.send_replace(greeting);
+        self.shared.greeting.send_if_modified(|sent| {
+            let differs = *sent != greeting;
+            *sent = greeting;
+            differs
+        });
     }
 
     /// Says which certificate Edges show to browsers, if any: to all Edges now, and on each new tunnel after the
@@ -224,19 +207,4 @@ fn start_link<H: Handler>(core: &Arc<Core<H>>, edge: Edge) -> LinkHandle {
     let link = Link::new(edge.clone(), Arc::clone(core), Arc::clone(&status), stop.clone(), purge_requests);
     core.tasks.spawn(link.run());
     LinkHandle { edge, status, purges, _stop: stop.drop_guard() }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_instance_id_is_short_and_visible() {
-        assert_eq!(CoreInstance::random().as_str().len(), 32);
-        assert_ne!(CoreInstance::random(), CoreInstance::random());
-        assert!("6f1c-a".parse::<CoreInstance>().is_ok());
-        for bad in ["", "a b", "a\n", "ä", &"x".repeat(65)] {
-            assert_eq!(bad.parse::<CoreInstance>(), Err(BadInstance));
-        }
-    }
 }

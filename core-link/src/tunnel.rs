@@ -36,9 +36,15 @@ use crate::{
     transport::{Channel, Transport},
 };
 
+use cancels::Cancels;
+use permits::Permits;
+
+mod cancels;
 mod ending;
 pub(crate) mod outgoing;
+mod permits;
 mod serving;
+mod sync;
 
 /// Messages read in a row before anything else gets its turn.
 const BATCH_MAX: usize = 32;
@@ -91,7 +97,10 @@ pub(crate) struct Tunnel<H> {
     ended: CancellationToken,
     _end_on_drop: DropGuard,
     requests: TaskTracker,
+    request_permits: Permits,
     approvals: TaskTracker,
+    approval_permits: Permits,
+    cancels: Cancels,
     heard: Heard,
     edge_drains: bool,
 }
@@ -108,6 +117,8 @@ struct Heard {
 impl<H: Handler> Tunnel<H> {
     pub(crate) fn new(edge: EdgeId, core: Arc<Core<H>>, dialed: Dialed) -> Self {
         let Dialed { peer, transport, client, inbound, outgoing, ended } = dialed;
+        let request_permits = Permits::new(core.limits.requests_max);
+        let approval_permits = Permits::new(core.limits.approvals_max);
         Self {
             edge,
             core,
@@ -119,7 +130,10 @@ impl<H: Handler> Tunnel<H> {
             _end_on_drop: ended.clone().drop_guard(),
             ended,
             requests: TaskTracker::new(),
+            request_permits,
             approvals: TaskTracker::new(),
+            approval_permits,
+            cancels: Cancels::default(),
             heard: Heard::default(),
             edge_drains: false,
         }

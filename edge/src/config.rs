@@ -15,6 +15,7 @@ use std::{collections::BTreeMap, ffi::OsString, net::SocketAddr, num::NonZeroU32
 
 use clap::error::ErrorKind;
 use ipnet::IpNet;
+use postern_proto::version::Zone;
 
 use self::{layers::Layers, reader::Reader};
 pub use self::{
@@ -64,6 +65,7 @@ pub struct Settings {
     pub adoption_window: Duration,
     pub name: NodeName,
     pub expose_name: bool,
+    pub zone: Option<Zone>,
     pub drain_delay: Duration,
     pub grace: Duration,
     pub connections_max: NonZeroU32,
@@ -139,6 +141,7 @@ impl Settings {
             adoption_window: from.take("adoption_window"),
             name: from.take("name"),
             expose_name: from.take("expose_name"),
+            zone: from.take("zone"),
             drain_delay: from.take("drain_delay"),
             grace: from.take("grace"),
             connections_max: from.take("connections_max"),

@@ -3,19 +3,32 @@
 //! Each call ends by its deadline with exactly one outcome, and [`CallError::was_sent`] says whether
 //! a Core may have seen it. Which HTTP status that becomes is not decided here.
 
-use std::fmt;
+mod answer;
+mod asking;
+#[cfg(test)]
+mod tests;
 
-use bytes::Bytes;
+use std::{fmt, time::Duration};
+
 use postern_proto::{
     limits::OPERATION_ID_MAX,
-    proxy::{CoreResponse, DeviceInfo, core_response},
+    proxy::{DeviceInfo, core_response},
     rejection::Rejection,
-    rpc::Rpc,
+    rpc::{Rpc, Shed},
 };
-use prost::Message as _;
 use tokio::time::{Instant, timeout_at};
 
-use crate::tunnel::{SendError, in_flight::Lane, registry::TunnelRegistry};
+use self::asking::Asking;
+use crate::tunnel::{
+    Question, SendError,
+    registry::{NotPicked, TunnelRegistry},
+};
+
+/// A poll that would wait longer for its turn is refused: its device asks again in a moment, and nobody notices.
+const POLL_WAIT_MAX: Duration = Duration::from_millis(300);
+/// Everything else is refused when half of the budget would pass before Core begins, since the rest of it is needed
+/// for the work and the way back.
+const PERSON_WAIT_MAX: Duration = Duration::from_secs(2);
 
 /// Names what a person asked for, however often it is retried. Knowing it is close to knowing the
 /// reply, so it prints as `***`.
@@ -112,28 +125,48 @@ impl CoreClient {
         Self { registry }
     }
 
-    /// Sends a request over one tunnel and waits for its reply.
+    /// Asks until there is a reply, over as many as three tunnels, where a repeat can do no harm.
     ///
-    /// Dropping the future frees the slot; Core's late reply is then ignored.
+    /// Dropping the future frees the slots and cancels what is on its way; Core's late reply is then ignored.
     pub async fn call<R: Rpc>(&self, request: R, context: CallContext) -> Result<R::Reply, CallError> {
-        self.exchange(Lane::Requests, request, context).await
+        let question = Question::new(request.into_payload(), context);
+        let mut asking = Asking::new(&self.registry, question, R::REPEAT);
+        asking.begin(patience(R::SHED)).inspect_err(|error| self.note_shed(R::SHED, error))?;
+        let reply = timeout_at(asking.deadline(), asking.reply()).await;
+        unwrap::<R>(reply.unwrap_or_else(|_| Err(asking.too_late())))
     }
 
-    /// The same for what Core can only answer when a person has done something: it takes no place of a request.
+    /// Sends over one tunnel, once, what Core can only answer when a person has done something: it takes no place of
+    /// a request.
     pub async fn wait<R: Rpc>(&self, request: R, context: CallContext) -> Result<R::Reply, CallError> {
-        self.exchange(Lane::Waits, request, context).await
+        let question = Question::new(request.into_payload(), context);
+        let deadline = question.deadline;
+        let waiting = asking::wait(&self.registry, question);
+        unwrap::<R>(timeout_at(deadline, waiting).await.unwrap_or(Err(CallError::DeadlineExceeded)))
     }
 
-    async fn exchange<R: Rpc>(&self, lane: Lane, request: R, context: CallContext) -> Result<R::Reply, CallError> {
-        let deadline = context.deadline;
-        let tunnel = self.registry.pick().ok_or(CallError::NoTunnel)?;
-        let waiting = tunnel.send(lane, request.into_payload(), context)?;
-        match timeout_at(deadline, waiting).await {
-            Ok(Ok(reply)) => decode::<R>(reply),
-            Ok(Err(_)) => Err(CallError::TunnelLost),
-            Err(_) => Err(CallError::DeadlineExceeded),
+    fn note_shed(&self, shed: Shed, error: &CallError) {
+        if *error != CallError::Overloaded {
+            return;
         }
+        let decisions = self.registry.decisions();
+        match shed {
+            Shed::First => decisions.shed_polls.increment(1),
+            Shed::Last => decisions.shed_others.increment(1),
+        }
+        tracing::debug!(?shed, "a request is shed: it would wait too long");
     }
+}
+
+fn patience(shed: Shed) -> Duration {
+    match shed {
+        Shed::First => POLL_WAIT_MAX,
+        Shed::Last => PERSON_WAIT_MAX,
+    }
+}
+
+fn unwrap<R: Rpc>(reply: Result<core_response::Payload, CallError>) -> Result<R::Reply, CallError> {
+    R::from_reply(reply?).map_err(|_| CallError::BadReply)
 }
 
 impl From<SendError> for CallError {
@@ -146,12 +179,11 @@ impl From<SendError> for CallError {
     }
 }
 
-fn decode<R: Rpc>(reply: Bytes) -> Result<R::Reply, CallError> {
-    // From a slice: every field is copied into a String anyway, and `Bytes` would count references on the way.
-    let reply = CoreResponse::decode(&*reply).map_err(|_| CallError::BadReply)?;
-    let payload = reply.payload.ok_or(CallError::BadReply)?;
-    if let core_response::Payload::CoreError(error) = payload {
-        return Err(CallError::Rejected(error.into()));
+impl From<NotPicked> for CallError {
+    fn from(reason: NotPicked) -> Self {
+        match reason {
+            NotPicked::None => Self::NoTunnel,
+            NotPicked::Busy => Self::Overloaded,
+        }
     }
-    R::from_reply(payload).map_err(|_| CallError::BadReply)
 }

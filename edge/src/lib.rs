@@ -4,6 +4,7 @@
 pub mod acme;
 pub mod adoption;
 pub mod certificate;
+pub mod chance;
 pub mod config;
 pub mod core_client;
 pub mod drain;

@@ -6,7 +6,10 @@
 use std::{io, net::SocketAddr, time::Duration};
 
 use metrics_exporter_prometheus::PrometheusHandle;
-use postern_proto::{limits::APPROVAL_BUDGET, version::ANNOUNCED};
+use postern_proto::{
+    limits::APPROVAL_BUDGET,
+    version::{ANNOUNCED, Zone},
+};
 use sd_notify::NotifyState;
 use tokio::{
     task::{JoinError, JoinHandle},
@@ -31,6 +34,7 @@ use crate::{
     listen,
     tunnel::{
         listener::{TunnelListener, TunnelListenerConfig},
+        port,
         push::SessionKeys,
         registry::TunnelRegistry,
     },
@@ -98,21 +102,20 @@ impl Edge {
         listen::make_room_for(u64::from(settings.connections_max.get()) + u64::from(settings.websockets_max.get()));
         let identity = IdentityStore::open(&settings.identity_dir)?;
         let http = HttpListener::bind(settings.http_listen).map_err(cannot_listen("HTTP", settings.http_listen))?;
-        let shared = Shared::default();
+        let shared = Shared::new(settings.zone.clone());
         let (acme, guests) = Acme::new(acme_config(&settings)?, shared.challenges.clone());
         let http = http.with_https(settings.https_listen, shared.certificates.clone()).with_guests(guests);
         let scraped = MetricsListener::bind(settings.metrics_listen)
             .map_err(cannot_listen("metrics", settings.metrics_listen))?;
         let registry = shared.registry.clone();
-        let tunnel = TunnelListener::bind(TunnelListenerConfig {
-            address: settings.tunnel_listen,
+        let tunnel = TunnelListener::new(TunnelListenerConfig {
+            port: port::bind(settings.tunnel_listen).map_err(cannot_listen("Core", settings.tunnel_listen))?,
             identity,
             adoption: AdoptionPolicy { from: settings.adoption_from.clone(), window: settings.adoption_window },
             registry: registry.clone(),
             acme,
             certificates: shared.certificates.clone(),
-        })
-        .map_err(cannot_listen("Core", settings.tunnel_listen))?;
+        });
         tracing::info!(
             http = %settings.http_listen,
             tunnel = %settings.tunnel_listen,
@@ -181,10 +184,10 @@ struct Shared {
     challenges: Challenges,
 }
 
-impl Default for Shared {
-    fn default() -> Self {
+impl Shared {
+    fn new(zone: Option<Zone>) -> Self {
         let session_keys = SessionKeys::default();
-        let registry = TunnelRegistry::new(session_keys.clone());
+        let registry = TunnelRegistry::in_zone(session_keys.clone(), zone);
         Self { session_keys, registry, certificates: Certificates::default(), challenges: Challenges::default() }
     }
 }

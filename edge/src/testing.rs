@@ -35,7 +35,7 @@ use tonic::{
 
 pub use self::{
     authority::Authority,
-    edge::TestEdge,
+    edge::{TestEdge, no_acme},
     fake_tunnel::FakeTunnel,
     setup::Setup,
     stock_core::{StockCore, StockManner},

@@ -3,34 +3,39 @@
 //! Every request gets exactly one outcome: a reply, or the reason the tunnel ended. A tunnel is never
 //! revived; a new stream is a new [`Tunnel`].
 
+mod attempt;
 mod connection;
+mod decisions;
 mod frame;
 mod gate;
 pub mod in_flight;
 pub mod listener;
 mod liveness;
 mod order;
+mod pace;
+pub mod port;
 pub mod push;
 mod refusals;
 pub mod registry;
 mod service;
 mod session_keys;
+mod standing;
 mod stream;
+mod sync;
+mod view;
 
 use std::{
     fmt,
-    future::Future,
-    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    task::{Context, Poll},
+    time::Duration,
 };
 
 use bytes::Bytes;
 use postern_proto::{
-    link::RequestContext,
+    link::Cancel,
     proxy::{CoreRequest, core_request},
     version::Peer,
 };
@@ -41,8 +46,18 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use self::in_flight::{IN_FLIGHT_MAX, InFlight, Lane, RegisterError};
-use crate::core_client::CallContext;
+pub(crate) use self::{
+    attempt::{Attempt, Progress, Question},
+    pace::Meter,
+};
+use self::{
+    attempt::{Heard, Waiter},
+    decisions::Decisions,
+    in_flight::{IN_FLIGHT_MAX, InFlight, Lane, RegisterError},
+    pace::Pace,
+    standing::Standing,
+    view::Rank,
+};
 
 /// Messages that wait for their stream. A stream that is this far behind is stalled, and more
 /// waiting would only make replies too late; room for every request in flight plus our own.
@@ -51,7 +66,7 @@ const OUTGOING_RESERVED: usize = IN_FLIGHT_MAX + 24;
 const OUTGOING_CAPACITY: usize = OUTGOING_RESERVED + 256;
 
 /// Which Core a tunnel comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum CoreSource {
     /// One of ours names its process.
     Instance(Arc<str>),
@@ -91,7 +106,13 @@ pub(crate) struct Tunnel {
     number: u64,
     source: CoreSource,
     speaks_link: bool,
-    in_flight: InFlight<oneshot::Sender<Bytes>>,
+    /// In the zone of this Edge, or there are no zones.
+    near: bool,
+    in_flight: InFlight<Waiter>,
+    pace: Pace,
+    /// Its Core's.
+    standing: Arc<Standing>,
+    decisions: Arc<Decisions>,
     /// Weak: the stream ends when the future that serves it drops the only strong sender.
     outgoing: mpsc::WeakSender<Bytes>,
     /// Core asked for nothing new.
@@ -103,38 +124,49 @@ pub(crate) struct Tunnel {
 }
 
 impl Tunnel {
-    /// Registers the request, then queues it. What comes back resolves with the raw reply.
-    pub(crate) fn send(
-        self: Arc<Self>,
-        lane: Lane,
-        payload: core_request::Payload,
-        context: CallContext,
-    ) -> Result<Waiting, SendError> {
-        let left = context.deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Err(SendError::TooLate);
-        }
-        let (waiter, reply) = oneshot::channel();
-        let speaks_link = self.speaks_link;
-        let id = self.in_flight.register(lane, waiter)?;
-        let waiting = Waiting { reply, slot: Slot { tunnel: Some(self), id } };
-        let link_context = speaks_link.then(|| RequestContext {
-            operation_id: context.operation_id.into_inner(),
-            deadline_ms: u32::try_from(left.as_millis()).unwrap_or(u32::MAX),
-            traceparent: String::new(),
-        });
-        let request =
-            CoreRequest { id, device_info: Some(context.device_info), payload: Some(payload), context: link_context };
-        waiting.slot.queue(lane, &request)?;
-        Ok(waiting)
+    /// Registers the request, then queues it.
+    pub(crate) fn send(self: Arc<Self>, lane: Lane, question: &mut Question) -> Result<Attempt, SendError> {
+        Attempt::begin(self, lane, question)
     }
 
-    fn queue(&self, lane: Lane, message: &CoreRequest) -> Result<(), SendError> {
+    /// Hands a reply to who waits for it; false when nobody does.
+    pub(crate) fn take_reply(&self, (id, reply): (u64, Bytes), meter: &mut Meter, now: Instant) -> bool {
+        let waiter = self.in_flight.complete(id);
+        if waiter.as_ref().is_none_or(|waiter| waiter.lane == Lane::Requests) {
+            meter.count(&self.pace, now, self.load());
+        }
+        waiter.is_some_and(|waiter| waiter.reply.send(Heard::Reply(reply)).is_ok())
+    }
+
+    /// Core has fallen silent. Whoever waits for its reply is told, and waits on if there is nobody else to ask.
+    pub(crate) fn tell_silence(&self) {
+        self.in_flight.for_each(Lane::Requests, |waiter| {
+            let (later, receiver) = oneshot::channel();
+            let told = std::mem::replace(&mut waiter.reply, later).send(Heard::Silence(receiver));
+            // A caller who has just left is about to take itself out.
+            drop(told);
+        });
+    }
+
+    /// Nobody waits for this reply any more. Takes no room of a request, and is no loss when it cannot be sent.
+    fn cancel(&self, id: u64) {
+        if !self.speaks_link {
+            return;
+        }
+        let cancel = core_request::Payload::Cancel(Cancel { request_id: id });
+        let queued = self.queue(Lane::Waits, push(cancel));
+        tracing::debug!(tunnel = self.number, id, sent = queued.is_ok(), "nobody waits for a reply any more");
+        if queued.is_ok() {
+            self.decisions.cancelled.increment(1);
+        }
+    }
+
+    fn queue(&self, lane: Lane, message: Bytes) -> Result<(), SendError> {
         let outgoing = self.outgoing.upgrade().ok_or(SendError::Ended)?;
         if lane == Lane::Waits && outgoing.capacity() <= OUTGOING_RESERVED {
             return Err(SendError::Full);
         }
-        outgoing.try_send(message.encode_to_vec().into()).map_err(|error| match error {
+        outgoing.try_send(message).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => SendError::Full,
             mpsc::error::TrySendError::Closed(_) => SendError::Ended,
         })
@@ -145,7 +177,54 @@ impl Tunnel {
         if !self.speaks_link {
             return Ok(());
         }
-        self.queue(Lane::Requests, &CoreRequest { id: 0, device_info: None, payload: Some(payload), context: None })
+        self.queue(Lane::Requests, push(payload))
+    }
+
+    /// How much it is preferred now.
+    pub(crate) fn rank(&self) -> Rank {
+        if self.is_silent() {
+            Rank::Silent
+        } else if self.standing.is_penalised() {
+            Rank::Penalised
+        } else if self.near {
+            Rank::Near
+        } else {
+            Rank::Far
+        }
+    }
+
+    /// How long one more request would wait for its turn, as replies come now.
+    pub(crate) fn expected_wait(&self) -> Duration {
+        self.pace.wait_behind(self.load())
+    }
+
+    /// Core has failed; others are asked before it for a while.
+    pub(crate) fn blame(&self, failure: &'static str) {
+        if let Some(penalty) = self.standing.fail() {
+            self.decisions.penalties.increment(1);
+            tracing::debug!(tunnel = self.number, core = %self.source, failure, ?penalty, "a core is avoided");
+        }
+    }
+
+    /// Core has answered as it should.
+    pub(crate) fn trust(&self) {
+        self.standing.succeed();
+    }
+
+    pub(crate) fn pace(&self) -> &Pace {
+        &self.pace
+    }
+
+    pub(crate) fn number(&self) -> u64 {
+        self.number
+    }
+
+    pub(crate) fn source(&self) -> &CoreSource {
+        &self.source
+    }
+
+    pub(crate) fn speaks_link(&self) -> bool {
+        self.speaks_link
     }
 
     /// Requests in flight; waits for persons are no load.
@@ -157,11 +236,11 @@ impl Tunnel {
         self.in_flight.waiting(Lane::Waits)
     }
 
-    fn is_silent(&self) -> bool {
+    pub(crate) fn is_silent(&self) -> bool {
         self.silent.load(Ordering::Relaxed)
     }
 
-    fn set_silent(&self, silent: bool) {
+    pub(crate) fn set_silent(&self, silent: bool) {
         self.silent.store(silent, Ordering::Relaxed);
     }
 
@@ -183,45 +262,7 @@ impl From<RegisterError> for SendError {
     }
 }
 
-/// The tunnel ended before the reply came.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Lost;
-
-/// A request in flight. Dropping it frees the slot.
-#[derive(Debug)]
-pub(crate) struct Waiting {
-    reply: oneshot::Receiver<Bytes>,
-    slot: Slot,
-}
-
-#[derive(Debug)]
-struct Slot {
-    /// `None` once the entry has left the map by itself.
-    tunnel: Option<Arc<Tunnel>>,
-    id: u64,
-}
-
-impl Future for Waiting {
-    type Output = Result<Bytes, Lost>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        Pin::new(&mut self.reply).poll(cx).map(|reply| {
-            self.slot.tunnel = None;
-            reply.map_err(|_| Lost)
-        })
-    }
-}
-
-impl Slot {
-    fn queue(&self, lane: Lane, request: &CoreRequest) -> Result<(), SendError> {
-        self.tunnel.as_ref().ok_or(SendError::Ended)?.queue(lane, request)
-    }
-}
-
-impl Drop for Slot {
-    fn drop(&mut self) {
-        if let Some(tunnel) = &self.tunnel {
-            drop(tunnel.in_flight.complete(self.id));
-        }
-    }
+/// A message that asks for no reply.
+fn push(payload: core_request::Payload) -> Bytes {
+    CoreRequest { id: 0, device_info: None, payload: Some(payload), context: None }.encode_to_vec().into()
 }

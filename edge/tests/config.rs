@@ -41,6 +41,14 @@ fn every_mistake_is_named_with_its_key_and_place_and_the_exit_code_is_78() {
 }
 
 #[test]
+fn a_zone_is_one_word_or_nothing() {
+    for (zone, code) in [("north", 0), ("", 0), ("up north", 78)] {
+        let output = edge().args(["--check-config", "--zone", zone]).output().unwrap();
+        assert_eq!(output.status.code(), Some(code), "{zone}: {}", errors(&output));
+    }
+}
+
+#[test]
 fn a_file_that_cannot_be_read_does_not_hide_other_mistakes() {
     let output = edge().args(["--config", "/nonexistent/edge.toml", "--grace", "x"]).output().unwrap();
     assert_eq!(output.status.code(), Some(78));

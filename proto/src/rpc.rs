@@ -18,6 +18,24 @@ pub struct WrongReply {
     pub kind: &'static str,
 }
 
+/// What a second request with the same content does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Repeat {
+    /// Nothing that the first has not done.
+    Harmless,
+    /// It may take effect once more.
+    Once,
+}
+
+/// When a kind of request is refused under overload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shed {
+    /// Early: a device asks by itself, and again in a moment. Nobody sees it.
+    First,
+    /// Late: a person waits for it.
+    Last,
+}
+
 /// One kind of request, with the reply it gets.
 pub trait Rpc: Sized {
     /// What a success carries.
@@ -26,8 +44,10 @@ pub trait Rpc: Sized {
     const KIND: &'static str;
     /// How long anybody waits for the reply.
     const DEADLINE: Duration;
-    /// A repeat that reaches a Core without a replay memory does no harm.
-    const HARMLESS_TO_REPEAT: bool;
+    /// What a repeat does at a Core without a replay memory.
+    const REPEAT: Repeat;
+    /// Who is refused first when Core cannot keep up.
+    const SHED: Shed;
 
     /// Wraps the request for the wire.
     fn into_payload(self) -> core_request::Payload;
@@ -46,7 +66,8 @@ macro_rules! rpc {
             type Reply = $reply;
             const KIND: &'static str = $kind;
             const DEADLINE: Duration = $deadline;
-            const HARMLESS_TO_REPEAT: bool = rpc!(@$repeat);
+            const REPEAT: Repeat = rpc!(@repeat $repeat);
+            const SHED: Shed = rpc!(@shed $repeat);
 
             fn into_payload(self) -> core_request::Payload {
                 core_request::Payload::$variant(self)
@@ -61,17 +82,26 @@ macro_rules! rpc {
             }
         }
     };
-    (@harmless) => {
-        true
+    (@repeat once) => {
+        Repeat::Once
     };
-    (@once) => {
-        false
+    // `harmless` or `poll`.
+    (@repeat $harmless:ident) => {
+        Repeat::Harmless
+    };
+    (@shed poll) => {
+        Shed::First
+    };
+    (@shed $other:ident) => {
+        Shed::Last
     };
 }
 
 const SOON: Duration = limits::REQUEST_BUDGET;
 const PERSON: Duration = limits::APPROVAL_BUDGET;
 
+// What is `harmless` or a `poll`, and why: a start opens a session once, and after that only says until when it is open;
+// `auth_info`, `instance_info` and `client_mfa_token_validation` only read; the result of an approval stays where it is.
 rpc!(client::EnrollmentStartRequest => EnrollmentStart, "enrollment_start", client::EnrollmentStartResponse => EnrollmentStart, SOON, harmless);
 rpc!(client::ActivateUserRequest => ActivateUser, "activate_user", () => Empty, SOON, once);
 rpc!(client::NewDevice => NewDevice, "new_device", client::DeviceConfigResponse => DeviceConfig, SOON, once);
@@ -81,7 +111,7 @@ rpc!(proxy::PasswordResetStartRequest => PasswordResetStart, "password_reset_sta
 rpc!(proxy::PasswordResetRequest => PasswordReset, "password_reset", () => Empty, SOON, once);
 rpc!(client::ClientMfaStartRequest => ClientMfaStart, "client_mfa_start", client::ClientMfaStartResponse => ClientMfaStart, SOON, once);
 rpc!(client::ClientMfaFinishRequest => ClientMfaFinish, "client_mfa_finish", client::ClientMfaFinishResponse => ClientMfaFinish, SOON, once);
-rpc!(client::InstanceInfoRequest => InstanceInfo, "instance_info", client::InstanceInfoResponse => InstanceInfo, SOON, harmless);
+rpc!(client::InstanceInfoRequest => InstanceInfo, "instance_info", client::InstanceInfoResponse => InstanceInfo, SOON, poll);
 rpc!(client::AuthInfoRequest => AuthInfo, "auth_info", proxy::AuthInfoResponse => AuthInfo, SOON, harmless);
 rpc!(proxy::AuthCallbackRequest => AuthCallback, "auth_callback", proxy::AuthCallbackResponse => AuthCallback, SOON, once);
 rpc!(proxy::ClientMfaOidcAuthenticateRequest => ClientMfaOidcAuthenticate, "client_mfa_oidc_authenticate", () => Empty, SOON, once);
@@ -96,7 +126,8 @@ impl Rpc for posture::DevicePostureCheckRequest {
     type Reply = Result<posture::DevicePostureCheckResponse, posture::DevicePostureRejection>;
     const KIND: &'static str = "device_posture_check";
     const DEADLINE: Duration = SOON;
-    const HARMLESS_TO_REPEAT: bool = false;
+    const REPEAT: Repeat = Repeat::Once;
+    const SHED: Shed = Shed::Last;
 
     fn into_payload(self) -> core_request::Payload {
         core_request::Payload::DevicePostureCheck(self)
@@ -141,6 +172,7 @@ impl core_request::Payload {
             Self::Probe(_) => "probe",
             Self::ProbeReply(_) => "probe_reply",
             Self::Draining(_) => "draining",
+            Self::Cancel(_) => "cancel",
         }
     }
 }

@@ -1,5 +1,7 @@
 //! The headers with which the two ends introduce themselves (on every call and every reply).
 
+use std::str::FromStr;
+
 use http::HeaderMap;
 use semver::Version;
 
@@ -21,6 +23,38 @@ pub const LINK_REVISION: &str = "1";
 /// Id of the Core process that dials; absent with a stock Core.
 pub const CORE_INSTANCE: &str = "postern-core";
 
+/// The zone in which the Core stands; absent when it was told none.
+pub const CORE_ZONE: &str = "postern-zone";
+
+/// Longest name of a zone, in bytes.
+const ZONE_MAX: usize = 64;
+
+/// A room, site or region: what is in the same one is near.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Zone(String);
+
+/// A text is no zone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a zone has 1 to {ZONE_MAX} visible ASCII characters")]
+pub struct BadZone;
+
+impl Zone {
+    /// Its name, as it travels.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Zone {
+    type Err = BadZone;
+
+    fn from_str(text: &str) -> Result<Self, BadZone> {
+        let fits = (1..=ZONE_MAX).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+        if fits { Ok(Self(text.to_owned())) } else { Err(BadZone) }
+    }
+}
+
 /// What a peer said of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Peer {
@@ -30,6 +64,8 @@ pub struct Peer {
     pub speaks_link: bool,
     /// Id of the Core process, if it is one of ours.
     pub instance: Option<String>,
+    /// Where that Core stands, if it says so.
+    pub zone: Option<Zone>,
 }
 
 /// Why a peer is refused.
@@ -63,7 +99,8 @@ impl Peer {
             return Err(VersionError::TooOld { found: version });
         }
         let instance = text(CORE_INSTANCE).filter(|id| !id.is_empty() && id.len() <= 64).map(str::to_owned);
-        Ok(Self { version, speaks_link: text(LINK).is_some(), instance })
+        let zone = text(CORE_ZONE).and_then(|zone| zone.parse().ok());
+        Ok(Self { version, speaks_link: text(LINK).is_some(), instance, zone })
     }
 }
 

@@ -128,7 +128,7 @@ impl Entry {
 }
 
 /// One thing that somebody behind an Edge tries. Learns who it is about on the way, and ends in an [`Entry`].
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Attempt {
     event: &'static str,
     origin: Origin,

@@ -35,6 +35,7 @@ const fn days(count: u64) -> Duration {
 }
 
 /// A certificate and its key, as they are kept.
+#[derive(Clone)]
 pub struct KeptIdentity {
     pub certificate: CertificateDer<'static>,
     /// PKCS #8.

@@ -16,9 +16,11 @@ pub use checked::{BadCertificate, CheckedCertificate, Description};
 
 use crate::{
     activity::{self, Entry},
+    changes::Topic,
     clock::Timestamp,
     edges::{EdgeError, Reach},
-    store::{Store, StoreError},
+    lease::{Lease, LeaseLost},
+    store::{Store, StoreError, Tx},
 };
 
 /// One that is ordered is renewed when so much of its life is left.
@@ -83,9 +85,24 @@ pub enum CertificateError {
     #[error("another certificate was stored in the meantime, and stays")]
     Overtaken,
     #[error(transparent)]
+    Lease(#[from] LeaseLost),
+    #[error(transparent)]
     Edge(#[from] EdgeError),
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+/// What must still be so when a certificate is stored.
+#[derive(Debug, Clone)]
+enum Condition {
+    None,
+    /// No other Core has begun an order.
+    Leased(Lease),
+    /// And the certificate that is renewed is still the one that is kept.
+    Renews {
+        lease: Lease,
+        chain: String,
+    },
 }
 
 /// Everything that is done with the certificate.
@@ -95,7 +112,7 @@ pub struct Certificates {
     reach: Reach,
     /// One change at a time, so that Edges hear of them in the order in which they were stored.
     changes: Semaphore,
-    /// One order at a time: two would answer each other's challenges.
+    /// One order at a time; a lease says the same to other Cores.
     orders: Semaphore,
 }
 
@@ -130,7 +147,7 @@ impl Certificates {
         let description = certificate.description.clone();
         let entry = Entry::done("certificate_set", actor, description.names.join(" "));
         let _change = self.changes.acquire().await.expect("the semaphore is never closed");
-        self.replace(certificate, Origin::Brought, entry).await?;
+        self.replace(certificate, Origin::Brought, entry, Condition::None).await?;
         tracing::info!(names = ?description.names, "edges show another certificate");
         Ok(description)
     }
@@ -148,6 +165,7 @@ impl Certificates {
                     if !tx.delete_web_certificate().await? {
                         return Err(CertificateError::None);
                     }
+                    tx.announce(Topic::WebCertificate).await?;
                     Ok(tx.record(&entry).await?)
                 })
             })
@@ -157,19 +175,32 @@ impl Certificates {
         Ok(())
     }
 
+    /// Follows what another Core has stored.
+    ///
+    /// # Errors
+    /// Of the store only.
+    pub async fn refresh(&self) -> Result<(), StoreError> {
+        let _change = self.changes.acquire().await.expect("the semaphore is never closed");
+        self.reach.set_web_certificate(stored(&self.store).await?);
+        Ok(())
+    }
+
     /// Stores it and sends it out. The caller holds the permit for changes.
     async fn replace(
         &self,
         certificate: CheckedCertificate,
         origin: Origin,
         entry: Entry,
+        condition: Condition,
     ) -> Result<(), CertificateError> {
         let CheckedCertificate { chain, key, .. } = certificate;
         let push = WebCertificate::new(chain.clone(), key.to_string());
         self.store
             .write::<_, CertificateError, _>(move |tx| {
                 Box::pin(async move {
+                    condition.check(tx).await?;
                     tx.replace_web_certificate(&chain, &key, &origin).await?;
+                    tx.announce(Topic::WebCertificate).await?;
                     Ok(tx.record(&entry).await?)
                 })
             })
@@ -189,6 +220,25 @@ pub async fn stored(store: &Store) -> Result<Option<WebCertificate>, StoreError>
 
 async fn kept(store: &Store) -> Result<Option<KeptCertificate>, StoreError> {
     store.read(|tx| Box::pin(tx.web_certificate())).await
+}
+
+impl Condition {
+    async fn check(&self, tx: &mut Tx) -> Result<(), CertificateError> {
+        let (lease, renewed) = match self {
+            Self::None => return Ok(()),
+            Self::Leased(lease) => (lease, None),
+            Self::Renews { lease, chain } => (lease, Some(chain)),
+        };
+        if !tx.holds_lease(*lease).await? {
+            return Err(LeaseLost.into());
+        }
+        if let Some(chain) = renewed
+            && tx.web_certificate().await?.is_none_or(|kept| kept.chain != *chain)
+        {
+            return Err(CertificateError::Overtaken);
+        }
+        Ok(())
+    }
 }
 
 impl KeptCertificate {

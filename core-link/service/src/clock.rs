@@ -36,25 +36,30 @@ impl Timestamp {
     }
 }
 
-/// Where the time comes from.
+/// Where the time comes from. `None`: from this machine.
 #[derive(Clone)]
-pub struct Clock(Arc<dyn Fn() -> Timestamp + Send + Sync>);
+pub struct Clock(Option<Arc<dyn Fn() -> Timestamp + Send + Sync>>);
 
 impl Clock {
     pub fn new(now: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
-        Self(Arc::new(now))
+        Self(Some(Arc::new(now)))
     }
 
     /// The clock of this machine.
     pub fn system() -> Self {
-        Self::new(|| {
-            let elapsed = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-            Timestamp::from_unix(0).after(elapsed)
-        })
+        Self(None)
     }
 
     pub fn now(&self) -> Timestamp {
-        (self.0)()
+        let Some(now) = &self.0 else {
+            let elapsed = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+            return Timestamp::from_unix(0).after(elapsed);
+        };
+        now()
+    }
+
+    pub(crate) fn is_of_this_machine(&self) -> bool {
+        self.0.is_none()
     }
 }
 

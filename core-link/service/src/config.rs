@@ -14,6 +14,7 @@ use std::{
 };
 
 pub use layers::Origin;
+use postern_core_link::Zone;
 use rustls_pki_types::CertificateDer;
 pub use table::{PREFIX, SETTINGS, Setting};
 
@@ -41,6 +42,8 @@ pub struct Config {
     pub public_url: String,
     /// Name of this installation, as clients show it.
     pub instance_name: String,
+    /// Edges of the same one prefer this Core.
+    pub zone: Option<Zone>,
     /// Whom clients show as the one to ask.
     pub admin_contact: AdminContact,
     /// Passwords that are hashed at the same time.
@@ -127,6 +130,7 @@ impl Config {
         let metrics_listen = layers.value("metrics_listen", parse::loopback);
         let public_url = layers.value("public_url", parse::public_url);
         let instance_name = layers.value("instance_name", parse::name);
+        let zone = layers.value("zone", parse::zone);
         let admin_contact = layers.value("admin_contact", parse::admin_contact);
         let argon2_parallel = layers.value("argon2_parallel", parse::parallel);
         let grace = layers.value("grace", parse::duration);
@@ -147,6 +151,7 @@ impl Config {
             metrics_listen: metrics_listen?,
             public_url: public_url?,
             instance_name: instance_name?,
+            zone: zone?,
             admin_contact: admin_contact?,
             argon2_parallel: argon2_parallel?,
             grace: grace?,

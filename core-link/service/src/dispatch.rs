@@ -61,6 +61,11 @@ impl Dispatcher {
         }
     }
 
+    /// Who waits for an approval here, for whoever wakes them.
+    pub fn approvals(&self) -> Arc<Approvals> {
+        Arc::clone(&self.approvals)
+    }
+
     /// With a provider at which people sign in.
     #[must_use]
     pub fn with_openid(self, openid: Arc<RelyingParty>) -> Self {
@@ -108,7 +113,9 @@ impl Dispatcher {
             Payload::PasswordResetStart(body) => self.password_reset_start(caller, body).await,
             Payload::PasswordReset(body) => self.password_reset(caller, body).await,
             Payload::DevicePostureCheck(body) => self.device_posture_check(caller, body).await,
-            Payload::Probe(_) | Payload::ProbeReply(_) | Payload::Draining(_) => Err(reject::not_served(kind)),
+            Payload::Probe(_) | Payload::ProbeReply(_) | Payload::Draining(_) | Payload::Cancel(_) => {
+                Err(reject::not_served(kind))
+            }
         }
     }
 }

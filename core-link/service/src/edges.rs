@@ -18,6 +18,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use crate::{
     activity::{Entry, Origin},
     authority::{self, Authority, KeptIdentity},
+    changes::Topic,
     store::Store,
 };
 pub use error::EdgeError;
@@ -46,7 +47,7 @@ pub enum Stage {
 }
 
 /// An Edge that is about to get its identity.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct NewEdge {
     pub name: String,
     pub address: EdgeAddress,
@@ -106,6 +107,7 @@ impl Edges {
                 .write::<_, EdgeError, _>(move |tx| {
                     Box::pin(async move {
                         tx.set_edge_enabled(id, enabled).await?;
+                        tx.announce(Topic::Edges).await?;
                         Ok(tx.record(&entry).await?)
                     })
                 })
@@ -124,6 +126,22 @@ impl Edges {
     pub async fn start_links(&self) -> Result<(), EdgeError> {
         let _change = self.begin_change().await;
         self.apply().await
+    }
+
+    /// Follows what another Core has changed. An Edge that is being adopted there takes no tunnel yet, and would be
+    /// dialled in vain and then late; one that this Core dials already stays.
+    ///
+    /// # Errors
+    /// Of the store only.
+    pub async fn refresh(&self) -> Result<(), EdgeError> {
+        let _change = self.begin_change().await;
+        let dialled: Vec<EdgeId> = self.reach.statuses().into_iter().map(|status| status.edge).collect();
+        let records = self.records().await?;
+        let wanted = records.iter().filter(|record| {
+            record.enabled && (record.stage == Stage::Adopted || dialled.contains(&EdgeId(record.id)))
+        });
+        self.reach.set_edges(wanted.map(|record| self.link_to(record)));
+        Ok(())
     }
 
     /// The named Edge, or the oldest one that is connected, to order a certificate through. While nobody dials, the

@@ -3,6 +3,7 @@
 pub mod activity;
 pub mod authority;
 pub mod certificate;
+pub mod changes;
 pub mod cli;
 pub mod clock;
 pub mod config;
@@ -12,6 +13,7 @@ pub mod dispatch;
 pub mod edges;
 pub mod enrollment;
 pub mod instance;
+pub mod lease;
 pub mod location;
 pub mod mail;
 pub mod mfa;

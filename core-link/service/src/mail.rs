@@ -79,13 +79,19 @@ pub(crate) struct NewMail<'a> {
 /// A mail that is due, taken out for one attempt.
 #[derive(Debug)]
 pub(crate) struct DueMail {
-    pub(crate) id: i64,
+    pub(crate) claim: Claim,
     pub(crate) name: Vec<u8>,
     pub(crate) kind: Kind,
     pub(crate) login: String,
-    pub(crate) attempts: u32,
     pub(crate) expires_at: Timestamp,
     pub(crate) content: Content,
+}
+
+/// The right to one attempt, as long as nobody has begun the next: the number of attempts is the fencing number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Claim {
+    pub(crate) mail: i64,
+    pub(crate) attempts: u32,
 }
 
 impl MailUse {

@@ -38,7 +38,7 @@ pub struct Password(Zeroizing<String>);
 pub struct PasswordHash(String);
 
 /// How a password compares with what was stored.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum Verdict {
     Fits,
     /// It fits, and was stored in a weaker way than today's; this is to be stored instead.

@@ -3,42 +3,34 @@
 //! It listens on its Unix socket and on loopback for metrics, and on nothing else: every connection to an Edge is
 //! one that it opened.
 
+mod following;
 mod installation;
+mod running;
 mod signals;
+mod systemd;
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, time::Duration};
 
 use metrics_exporter_prometheus::BuildError;
-use postern_core_link::{CoreInstance, GreetingError, Limits, LinkState, Supervisor, SupervisorConfig};
-use tokio::{
-    task::{JoinError, JoinSet},
-    time::{Instant, MissedTickBehavior, interval, interval_at, timeout},
-};
-use tokio_util::sync::CancellationToken;
+use postern_core_link::{GreetingError, Limits, Supervisor, SupervisorConfig};
+use tokio::{task::JoinSet, time::timeout};
 
+pub use following::Following;
 pub use installation::{Installation, InstallationError};
 
 use crate::{
     certificate,
     config::Config,
-    control::{BindError, Commands, ControlListener, LockError, StoreLock},
+    control::{BindError, LockError, StoreLock},
     dispatch::{self, Dispatcher},
-    edges::{EdgeError, Reach},
-    mail::Outbox,
+    edges::EdgeError,
     password::Passwords,
     session_keys,
     store::StoreError,
-    telemetry::{MetricsListener, Recorder},
+    telemetry::Recorder,
 };
+use running::Running;
 use signals::Signals;
-
-/// How often it is looked whether an Edge that was sent its identity has taken it.
-const CONFIRM_INTERVAL: Duration = Duration::from_secs(2);
-
-/// How often it is looked whether the certificate of the Edges ends soon, and how long after a start: by then Edges
-/// are connected to order through.
-const RENEWAL_LOOK_INTERVAL: Duration = Duration::from_secs(60 * 60);
-const RENEWAL_LOOK_FIRST: Duration = Duration::from_secs(60);
 
 /// A command that found no Core, because this one had not started, has the store for a moment.
 const STORE_PATIENCE: Duration = Duration::from_secs(3);
@@ -81,35 +73,51 @@ pub enum ServeError {
 /// [`ServeError`]
 pub async fn run(config: Config) -> Result<(), ServeError> {
     let mut signals = Signals::listen().map_err(ServeError::Signals)?;
-    let _lock = StoreLock::take_within(&config.database, STORE_PATIENCE).await?;
     let recorder = Recorder::install()?;
-    let installation = Installation::open(&config).await?;
-    let running = Running::start(&config, &installation, recorder).await;
-    let ended = match running {
-        Ok(mut running) => {
-            notify(&[sd_notify::NotifyState::Ready]);
-            let ca_sha256 = installation.authority.fingerprint();
-            tracing::info!(version = env!("CARGO_PKG_VERSION"), ca_sha256, "core is ready");
-            let ended = tokio::select! {
-                () = signals.next() => Ok(()),
-                () = running.task_ended() => Err(ServeError::TaskEnded),
-            };
-            notify(&[sd_notify::NotifyState::Stopping]);
-            tracing::info!("core is stopping");
-            tokio::select! {
-                biased;
-                () = signals.next() => return Err(ServeError::CutOff),
-                () = running.stop(config.grace) => ended,
-            }
+    let mut alive = JoinSet::new();
+    alive.spawn(systemd::keep_alive());
+    let (_lock, installation) = tokio::select! {
+        opened = open(&config) => opened?,
+        () = signals.next() => {
+            tracing::info!("core was told to stop before it was ready");
+            return Ok(());
         }
+    };
+    let ended = match Running::start(&config, &installation, recorder).await {
+        Ok(running) => serve(running, &installation, &mut signals).await,
         Err(error) => Err(error),
     };
+    if matches!(ended, Err(ServeError::CutOff)) {
+        return ended;
+    }
     // What went wrong first is what is told.
     let ended = ended.and(finish(installation.store.close(), signals.next()).await);
     if ended.is_ok() {
         tracing::info!("core has stopped");
     }
     ended
+}
+
+async fn open(config: &Config) -> Result<(StoreLock, Installation), ServeError> {
+    let lock = StoreLock::take_within(&config.database, STORE_PATIENCE).await?;
+    Ok((lock, Installation::open(config).await?))
+}
+
+async fn serve(mut running: Running, installation: &Installation, signals: &mut Signals) -> Result<(), ServeError> {
+    systemd::ready();
+    let (ca_sha256, instance) = (installation.authority.fingerprint(), installation.store.core().as_str());
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), ca_sha256, instance, "core is ready");
+    let ended = tokio::select! {
+        () = signals.next() => Ok(()),
+        () = running.task_ended() => Err(ServeError::TaskEnded),
+    };
+    systemd::stopping();
+    tracing::info!("core is stopping");
+    tokio::select! {
+        biased;
+        () = signals.next() => Err(ServeError::CutOff),
+        () = running.stop() => ended,
+    }
 }
 
 /// Closes the store, though not at any price: a disk that hangs must not keep a Core that was told to end.
@@ -121,62 +129,13 @@ async fn finish(closing: impl Future<Output = ()>, second_signal: impl Future<Ou
     }
 }
 
-/// The parts that run side by side.
-struct Running {
-    supervisor: Supervisor,
-    tasks: JoinSet<()>,
-    drain: CancellationToken,
-}
-
-impl Running {
-    async fn start(config: &Config, installation: &Installation, recorder: Recorder) -> Result<Self, ServeError> {
-        let control = ControlListener::bind(&config.socket).await?;
-        let metrics = MetricsListener::bind(config.metrics_listen)
-            .await
-            .map_err(|source| ServeError::Metrics { address: config.metrics_listen, source })?;
-        let supervisor = start_supervisor(config, installation).await?;
-        let commands = Arc::new(Commands::new(installation, Reach::Running(supervisor.clone())));
-        commands.edges().start_links().await?;
-
-        let drain = CancellationToken::new();
-        let mut tasks = JoinSet::new();
-        tasks.spawn(control.run(commands.clone(), drain.clone()));
-        let watched = supervisor.clone();
-        tasks.spawn(metrics.run(recorder, move || set_gauges(&watched), drain.clone()));
-        if let Some(mailer) = &installation.mailer {
-            tasks.spawn(Outbox::new(installation.store.clone(), Arc::clone(mailer)).run(drain.clone()));
-        }
-        if let Some(openid) = installation.openid.clone() {
-            let drain = drain.clone();
-            tasks.spawn(async move { openid.run(drain).await });
-        }
-        tasks.spawn(confirm_adoptions(commands.clone(), drain.clone()));
-        tasks.spawn(renew_certificate(commands, drain.clone()));
-        Ok(Self { supervisor, tasks, drain })
-    }
-
-    /// Returns when a part has ended that nobody told to.
-    async fn task_ended(&mut self) {
-        if let Some(Err(error)) = self.tasks.join_next().await {
-            log_failure(&error);
-        }
-    }
-
-    /// No new commands; requests in flight are answered; then the tunnels end.
-    async fn stop(mut self, grace: Duration) {
-        self.drain.cancel();
-        let joined = timeout(grace, async {
-            while let Some(ended) = self.tasks.join_next().await {
-                if let Err(error) = ended {
-                    log_failure(&error);
-                }
-            }
-        });
-        let ((), joined) = tokio::join!(self.supervisor.shutdown(), joined);
-        if joined.is_err() {
-            tracing::warn!(tasks = self.tasks.len(), "commands were cut off after the grace limit");
-            self.tasks.shutdown().await;
-        }
+/// What answers the requests of Edges.
+pub fn dispatcher(config: &Config, installation: &Installation) -> Dispatcher {
+    let passwords = Passwords::new(config.argon2_parallel);
+    let dispatcher = Dispatcher::new(installation.store.clone(), passwords, installation.instance.clone());
+    match installation.openid.clone() {
+        Some(openid) => dispatcher.with_openid(openid),
+        None => dispatcher,
     }
 }
 
@@ -184,70 +143,23 @@ impl Running {
 ///
 /// # Errors
 /// When there are no session keys that could be sent.
-pub async fn start_supervisor(config: &Config, installation: &Installation) -> Result<Supervisor, ServeError> {
+pub async fn start_supervisor(
+    config: &Config,
+    installation: &Installation,
+    dispatcher: Dispatcher,
+) -> Result<Supervisor, ServeError> {
     let greeting = dispatch::greeting(&session_keys::ring(&installation.store).await?)?;
-    let limits = Limits { drain_max: config.grace, ..Limits::default() };
-    let supervisor = SupervisorConfig { instance: CoreInstance::random(), greeting, limits };
-    let passwords = Passwords::new(config.argon2_parallel);
-    let dispatcher = Dispatcher::new(installation.store.clone(), passwords, installation.instance.clone());
-    let dispatcher = match installation.openid.clone() {
-        Some(openid) => dispatcher.with_openid(openid),
-        None => dispatcher,
+    // Of the whole grace limit, so that tunnels which were cut off still end in order.
+    let limits = Limits { drain_max: config.grace * 4 / 5, ..Limits::default() };
+    let instance = installation.store.core().clone();
+    let instance = match config.zone.clone() {
+        Some(zone) => instance.in_zone(zone),
+        None => instance,
     };
+    let supervisor = SupervisorConfig { instance, greeting, limits };
     let supervisor = Supervisor::start(supervisor, dispatcher);
     supervisor.set_web_certificate(certificate::stored(&installation.store).await?);
     Ok(supervisor)
-}
-
-async fn confirm_adoptions(commands: Arc<Commands>, drain: CancellationToken) {
-    let mut ticks = interval(CONFIRM_INTERVAL);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            () = drain.cancelled() => return,
-            _ = ticks.tick() => {
-                if let Err(error) = commands.edges().confirm_connected().await {
-                    tracing::warn!(error = &error as &dyn std::error::Error, "cannot note that an Edge was adopted");
-                }
-            }
-        }
-    }
-}
-
-async fn renew_certificate(commands: Arc<Commands>, drain: CancellationToken) {
-    let mut ticks = interval_at(Instant::now() + RENEWAL_LOOK_FIRST, RENEWAL_LOOK_INTERVAL);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            () = drain.cancelled() => return,
-            _ = ticks.tick() => {
-                let Some(renewed) = drain.run_until_cancelled(commands.renew_certificate()).await else { return };
-                if let Err(error) = renewed {
-                    tracing::warn!(error = &error as &dyn std::error::Error, "cannot renew the certificate of the Edges");
-                }
-            }
-        }
-    }
-}
-
-fn set_gauges(supervisor: &Supervisor) {
-    let statuses = supervisor.statuses();
-    let connected = statuses.iter().filter(|status| matches!(status.state, LinkState::Connected { .. })).count();
-    let in_flight: usize = statuses.iter().map(|status| status.in_flight).sum();
-    metrics::gauge!("postern_core_edges_enabled").set(statuses.len() as f64);
-    metrics::gauge!("postern_core_edges_connected").set(connected as f64);
-    metrics::gauge!("postern_core_requests_in_flight").set(in_flight as f64);
-}
-
-fn log_failure(error: &JoinError) {
-    tracing::error!(%error, "a part of Core failed");
-}
-
-/// Without systemd this does nothing; with it, a failure to tell it is worth no more than a line.
-fn notify(states: &[sd_notify::NotifyState<'_>]) {
-    if let Err(error) = sd_notify::notify(states) {
-        tracing::warn!(%error, "cannot tell systemd");
-    }
 }
 
 #[cfg(test)]

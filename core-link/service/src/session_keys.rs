@@ -9,7 +9,10 @@ use aws_lc_rs::{digest, rand};
 use postern_proto::{limits::SESSION_KEY_LENGTH, session_key};
 use zeroize::Zeroizing;
 
-use crate::store::{Store, StoreError, Tx};
+use crate::{
+    changes::Topic,
+    store::{Store, StoreError, Tx},
+};
 
 /// One session key with its id.
 pub struct SessionKey {
@@ -45,7 +48,8 @@ pub(crate) async fn ensure(tx: &mut Tx) -> Result<(), StoreError> {
     if tx.has_session_keys().await? {
         return Ok(());
     }
-    tx.insert_primary_session_key(&SessionKey::random(), 1).await
+    tx.insert_primary_session_key(&SessionKey::random(), 1).await?;
+    tx.announce(Topic::SessionKeys).await
 }
 
 /// The ring as Edges get it.

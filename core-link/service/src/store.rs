@@ -3,17 +3,26 @@
 //! A use case is a function over [`Tx`]; it runs in one transaction, and its answer leaves only after the commit.
 //! Use cases never see SQL, and nothing in here knows what a person or a session may do.
 
+mod address;
 mod error;
 mod operation;
+mod postgres;
+mod queries;
+mod sql;
 mod sqlite;
+mod tx;
 
-use std::{path::Path, sync::Arc};
+use std::{fmt, sync::Arc};
 
+pub use address::{Address, AddressError, ServerAddress};
 pub use error::{OpenError, StoreError};
 use futures::future::BoxFuture;
 pub use operation::{Operation, Outcome, Replay};
-pub use sqlite::Tx;
-use tokio::sync::Notify;
+use postern_core_link::CoreInstance;
+use postgres::Work;
+use tokio::sync::{Notify, watch};
+use tx::Part;
+pub use tx::Tx;
 
 use crate::{
     clock::{Clock, Timestamp},
@@ -30,20 +39,44 @@ enum Effects {
 /// The database, open. Clones share it.
 #[derive(Debug, Clone)]
 pub struct Store {
-    database: Arc<sqlite::Database>,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    database: Database,
+    part: Part,
+}
+
+enum Database {
+    Sqlite(sqlite::Database),
+    Postgres(postgres::Database),
 }
 
 impl Store {
     /// Opens the database and makes it first where there is none. Refuses one that a newer version wrote, and one
     /// that belongs to another master key.
-    pub async fn open(path: &Path, key: MasterKey) -> Result<Self, OpenError> {
-        Self::open_with_clock(path, key, Clock::system()).await
+    pub async fn open(address: impl Into<Address>, key: MasterKey) -> Result<Self, OpenError> {
+        Self::open_with_clock(address, key, Clock::system()).await
     }
 
     /// [`Self::open`] with the caller's idea of the time.
-    pub async fn open_with_clock(path: &Path, key: MasterKey, clock: Clock) -> Result<Self, OpenError> {
-        let sealer = Arc::new(Sealer::new(&key));
-        Ok(Self { database: Arc::new(sqlite::Database::open(path, sealer, clock).await?) })
+    pub async fn open_with_clock(address: impl Into<Address>, key: MasterKey, clock: Clock) -> Result<Self, OpenError> {
+        let address = address.into();
+        let part = Part::new(Sealer::new(&key), clock);
+        let database = match &address {
+            Address::File(path) => Database::Sqlite(sqlite::Database::open(path, part.clone()).await?),
+            Address::Server(server) => Database::Postgres(postgres::Database::open(server, part.clone()).await?),
+        };
+        let store = Self { shared: Arc::new(Shared { database, part }) };
+        let known = store.write(|tx| Box::pin(tx.ensure_master_key_check())).await;
+        let database = address.to_string();
+        let error = match known {
+            Ok(true) => return Ok(store),
+            Ok(false) => OpenError::OtherMasterKey { database },
+            Err(source) => OpenError::Database { database, source },
+        };
+        store.close().await;
+        Err(error)
     }
 
     /// Reads. Each query sees the last commit; several queries are not one snapshot. A change in here fails.
@@ -52,59 +85,95 @@ impl Store {
         F: for<'a> FnOnce(&'a mut Tx) -> BoxFuture<'a, Result<T, E>> + Send,
         E: From<StoreError>,
     {
-        let mut tx = self.database.reader().await?;
-        job(&mut tx).await
+        match &self.shared.database {
+            Database::Sqlite(database) => job(&mut *database.reader().await?).await,
+            Database::Postgres(database) => database.read(job).await,
+        }
     }
 
-    /// Changes, in one transaction: all of it on `Ok`, nothing of it on `Err`. Returns after the commit.
+    /// Changes, in one transaction: all of it on `Ok`, nothing of it on `Err`. Returns after the commit. Where another
+    /// Core changed the same in between, the job runs again from its beginning.
     pub async fn write<T, E, F>(&self, job: F) -> Result<T, E>
     where
-        F: for<'a> FnOnce(&'a mut Tx) -> BoxFuture<'a, Result<T, E>> + Send + 'static,
+        F: for<'a> FnOnce(&'a mut Tx) -> BoxFuture<'a, Result<T, E>> + Clone + Send + 'static,
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        self.database
-            .submit(move |tx| {
-                Box::pin(async move {
-                    let result = job(tx).await;
-                    let effects = if result.is_ok() { Effects::Keep } else { Effects::Undo };
-                    (result, effects)
-                })
+        self.submit(Work::Plain, move |tx| {
+            Box::pin(async move {
+                let result = job(tx).await;
+                let effects = if result.is_ok() { Effects::Keep } else { Effects::Undo };
+                (result, effects)
             })
-            .await?
+        })
+        .await?
     }
 
     /// Runs an operation at most once within the replay window: a repeat gets the stored reply. Without an operation
     /// (its sender names none) it simply runs.
     pub async fn operate<R, F>(&self, operation: Option<Operation>, job: F) -> Result<R, StoreError>
     where
-        F: for<'a> FnOnce(&'a mut Tx) -> BoxFuture<'a, Outcome<R>> + Send + 'static,
+        F: for<'a> FnOnce(&'a mut Tx) -> BoxFuture<'a, Outcome<R>> + Clone + Send + 'static,
         R: Replay + Send + 'static,
     {
-        self.database.submit(move |tx| Box::pin(operation::run(tx, operation, job))).await?
+        let kind = if operation.is_some() { Work::Claimed } else { Work::Plain };
+        self.submit(kind, move |tx| Box::pin(operation::run(tx, operation, job))).await?
     }
 
     /// Whether the reply of this operation is stored, so that a repeat gets it whatever has changed since.
     pub async fn remembers(&self, operation: &Operation) -> Result<bool, StoreError> {
-        let mut tx = self.database.reader().await?;
-        operation::is_remembered(&mut tx, operation).await
+        let claim = operation.clone();
+        self.read(|tx| Box::pin(async move { operation::is_remembered(tx, &claim).await })).await
     }
 
     pub fn now(&self) -> Timestamp {
-        self.database.now()
+        self.shared.part.clock.now()
     }
 
     pub fn sealer(&self) -> &Sealer {
-        self.database.sealer()
+        &self.shared.part.sealer
     }
 
     /// Wakes whoever waits for mails, after the commit of each.
     pub fn mail_posted(&self) -> Arc<Notify> {
-        self.database.mail_posted()
+        Arc::clone(&self.shared.part.mail_posted)
+    }
+
+    /// Wakes whoever follows what other Cores change. A wake-up may be missed, so it is also looked without one.
+    pub fn changes_woken(&self) -> watch::Receiver<()> {
+        self.shared.part.changed.subscribe()
+    }
+
+    /// This run of this Core: one id for each process, on the wire and as the holder of leases.
+    pub fn core(&self) -> &CoreInstance {
+        &self.shared.part.core
     }
 
     /// Finishes what is queued and closes the database.
     pub async fn close(&self) {
-        self.database.close().await;
+        match &self.shared.database {
+            Database::Sqlite(database) => database.close().await,
+            Database::Postgres(database) => database.close().await,
+        }
+    }
+
+    async fn submit<T, F>(&self, kind: Work, job: F) -> Result<T, StoreError>
+    where
+        F: for<'a> FnOnce(&'a mut Tx) -> BoxFuture<'a, (T, Effects)> + Clone + Send + 'static,
+        T: Send + 'static,
+    {
+        match &self.shared.database {
+            Database::Sqlite(database) => database.submit(job).await,
+            Database::Postgres(database) => database.submit(kind, job).await,
+        }
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.database {
+            Database::Sqlite(_) => "Sqlite",
+            Database::Postgres(_) => "Postgres",
+        })
     }
 }

@@ -1,7 +1,7 @@
 //! From a message to its reply.
 //!
 //! Each request runs in a task of its own and gets exactly one reply, unless its deadline passes
-//! first: then the Edge has given up, and nothing is sent.
+//! first or the Edge calls it off: then nobody waits, and nothing is sent.
 
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
@@ -70,6 +70,9 @@ impl<H: Handler> Tunnel<H> {
             self.heard.last_probe_answered = reply.sequence;
         } else if let core_request::Payload::Draining(_) = payload {
             self.edge_drains = true;
+        } else if let core_request::Payload::Cancel(cancel) = payload {
+            let was_running = self.cancels.cancel(cancel.request_id);
+            tracing::debug!(edge = %self.edge, id = cancel.request_id, was_running, "the Edge waits for a reply no more");
         } else if envelope.id == 0 {
             tracing::debug!(edge = %self.edge, kind = payload.kind(), "a push of an unknown kind is ignored");
         } else {
@@ -79,22 +82,32 @@ impl<H: Handler> Tunnel<H> {
 
     fn serve_request(&mut self, envelope: CoreRequest, payload: core_request::Payload) {
         let waits_for_a_person = matches!(payload, core_request::Payload::AwaitRemoteMfaFinish(_));
-        let (running, limit) = if waits_for_a_person {
-            (&self.approvals, self.core.limits.approvals_max)
+        let (running, permits) = if waits_for_a_person {
+            (&self.approvals, &self.approval_permits)
         } else {
-            (&self.requests, self.core.limits.requests_max)
+            (&self.requests, &self.request_permits)
         };
-        if running.len() >= limit {
+        let Some(permit) = permits.take() else {
             self.refuse(envelope.id, Rejection::new(Code::ResourceExhausted, "too many requests at once"));
             return;
-        }
+        };
         let budget = if waits_for_a_person { APPROVAL_BUDGET } else { REQUEST_BUDGET };
         let accepted = match self.check(envelope, payload, budget) {
             Ok(accepted) => accepted,
             Err((id, rejection)) => return self.refuse(id, rejection),
         };
-        let span = tracing::debug_span!("request", edge = %self.edge, id = accepted.id, kind = accepted.kind);
+        let id = accepted.id;
+        let span = tracing::debug_span!("request", edge = %self.edge, id, kind = accepted.kind);
         let answer = answer(Arc::clone(&self.core), accepted, self.outgoing.clone()).instrument(span);
+        let called_off = self.cancels.add(id);
+        let answer = async move {
+            tokio::select! {
+                biased;
+                () = called_off.wait() => {}
+                () = answer => {}
+            }
+            drop(permit);
+        };
         if waits_for_a_person {
             let ended = self.ended.clone();
             let answer = async move { ended.run_until_cancelled(answer).await.unwrap_or_default() };

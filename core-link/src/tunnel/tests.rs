@@ -21,8 +21,10 @@ use crate::{
     edge::EdgeId,
     greeting::Greeting,
     handler::{Handler, Reply, Request},
+    instance::CoreInstance,
     link::{Announcements, Core},
-    supervisor::{CoreInstance, Limits},
+    supervisor::{Limits, SupervisorConfig},
+    surroundings::Surroundings,
     testing::{FakeTunnel, Manner, Shared, serve_proxy},
     web_certificate::WebServing,
 };
@@ -50,10 +52,11 @@ async fn pair(manner: Manner) -> Pair {
     let instance = CoreInstance::random();
     let address = "edge:1".parse().expect("an address");
     let dialed = dialer::introduce(ours, &address, &instance).await.expect("the Edge opens a tunnel");
+    let config = SupervisorConfig { instance, greeting: greeting(), limits: Limits::default() };
     let (greeting, greetings) = watch::channel(greeting());
     let (web, web_serving) = watch::channel(WebServing::Never);
     let announcements = Announcements { greetings, web: web_serving };
-    let core = Core::new(instance, Limits::default(), announcements, TaskTracker::new(), NeverAnswers);
+    let core = Core::new(config, Surroundings::default(), announcements, TaskTracker::new(), NeverAnswers);
     let core = Tunnel::new(EdgeId(1), Arc::new(core), dialed);
     let tunnel = tunnels.recv().await.expect("the Edge opened a tunnel");
     Pair { core, edge: tunnel, _edge: edge, _pushes: (greeting, web) }

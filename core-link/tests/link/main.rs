@@ -1,6 +1,7 @@
 //! The link against an Edge for tests, over real sockets.
 
 mod adoption;
+mod cancelling;
 mod ending;
 mod hostile;
 mod peers;

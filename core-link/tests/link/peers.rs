@@ -1,7 +1,7 @@
 //! Whom Core speaks to, and what it says of itself.
 
 use postern_core_link::{
-    Edge, LinkState, LinkStatus,
+    CoreInstance, Edge, LinkState, LinkStatus, SupervisorConfig,
     testing::{FakeAuthority, FakeEdge, Manner},
 };
 use postern_proto::version;
@@ -33,6 +33,18 @@ async fn core_introduces_itself_on_each_tunnel() {
     assert_eq!(header(version::COMPONENT_SYSTEM), Some(version::system().as_str()));
     assert_eq!(header(version::LINK), Some("1"));
     assert_eq!(header(version::CORE_INSTANCE), Some(instance.as_str()));
+    assert_eq!(header(version::CORE_ZONE), None);
+}
+
+#[tokio::test]
+async fn a_core_that_was_told_its_zone_says_so() {
+    let mut edge = FakeEdge::start(Manner::Ours).await;
+    let instance = CoreInstance::random().in_zone("north".parse().unwrap());
+    let config = SupervisorConfig { instance, ..config() };
+    let core = postern_core_link::Supervisor::start(config, crate::Answering(echo));
+    core.set_edges(vec![edge.edge(EDGE)]);
+    let tunnel = in_time(edge.tunnel()).await;
+    assert_eq!(tunnel.headers().get(version::CORE_ZONE).unwrap(), "north");
 }
 
 #[tokio::test]

@@ -99,6 +99,7 @@ pub const SETTINGS: &[Setting] = &[
     ),
     Setting { key: "name", flag: "name", value: "NAME", meaning: "Name of this Edge", default: Default::HostName },
     setting(("expose_name", "expose-name"), "BOOL", "Put the name into the response header x-postern-edge", "false"),
+    setting(("zone", "zone"), "NAME", "Where this Edge stands; Cores of the same zone are preferred", ""),
     setting(("drain_delay", "drain-delay"), "DURATION", "How long a stopping Edge still accepts connections", "0s"),
     setting(("grace", "grace"), "DURATION", "How long a stopping Edge may take in all", "65s"),
     setting(("connections_max", "connections-max"), "NUMBER", "HTTP connections at a time", "4096"),

@@ -8,6 +8,7 @@ use std::{
 };
 
 use ipnet::IpNet;
+use postern_proto::version::Zone;
 
 /// Longest name of an Edge, in bytes: it becomes a header.
 const NAME_MAX: usize = 64;
@@ -139,6 +140,15 @@ impl Parse for NodeName {
         scalar(texts, "1 to 64 visible ASCII characters", |text| {
             let fits = (1..=NAME_MAX).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
             fits.then(|| Self(text.to_owned()))
+        })
+    }
+}
+
+/// Nothing written means none.
+impl Parse for Option<Zone> {
+    fn parse(texts: &[String]) -> Result<Self, &'static str> {
+        scalar(texts, "1 to 64 visible ASCII characters, or nothing", |text| {
+            if text.is_empty() { Some(None) } else { text.parse().ok().map(Some) }
         })
     }
 }

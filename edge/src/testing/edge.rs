@@ -15,6 +15,7 @@ use crate::{
     identity::IdentityStore,
     tunnel::{
         listener::{TunnelListener, TunnelListenerConfig},
+        port,
         push::SessionKeys,
         registry::TunnelRegistry,
     },
@@ -56,14 +57,14 @@ impl TestEdge {
         let registry = TunnelRegistry::new(keys.clone());
         let certificates = Certificates::default();
         let config = TunnelListenerConfig {
-            address: "127.0.0.1:0".parse().expect("an address"),
+            port: port::bind("127.0.0.1:0".parse().expect("an address")).expect("a free port"),
             identity: identity.clone(),
             adoption,
             registry: registry.clone(),
             acme: no_acme(),
             certificates: certificates.clone(),
         };
-        let listener = TunnelListener::bind(config).expect("a free port");
+        let listener = TunnelListener::new(config);
         let address = listener.local_addr().expect("a bound port");
         let close = CancellationToken::new();
         let mut running = JoinSet::new();
@@ -97,8 +98,12 @@ impl TestEdge {
     }
 }
 
-/// Orders are tried with the whole program.
-fn no_acme() -> Acme {
+/// Orders nothing: that is tried with the whole program.
+///
+/// # Panics
+/// When the defaults of the settings are malformed.
+#[must_use]
+pub fn no_acme() -> Acme {
     let defaults = config::parse(["postern-edge".into()], []).expect("the defaults are well formed").settings;
     let config = AcmeConfig {
         allowed: false,

@@ -45,6 +45,7 @@ struct Seen {
     probe_replies: AtomicUsize,
     mute: AtomicBool,
     goodbyes: AtomicUsize,
+    cancelled: Mutex<Vec<u64>>,
     ended: AtomicBool,
 }
 
@@ -109,6 +110,12 @@ impl FakeTunnel {
     #[must_use]
     pub fn probe_reply_count(&self) -> usize {
         self.seen.probe_replies.load(Ordering::SeqCst)
+    }
+
+    /// Ids of requests for whose reply nobody waits any more, as the Edge said.
+    #[must_use]
+    pub fn cancelled(&self) -> Vec<u64> {
+        self.seen.cancelled.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The Edge said that it leaves.
@@ -178,6 +185,10 @@ impl Reader {
             }
             Some(core_request::Payload::Draining(_)) => {
                 self.seen.goodbyes.fetch_add(1, Ordering::SeqCst);
+                return true;
+            }
+            Some(core_request::Payload::Cancel(cancel)) => {
+                self.seen.cancelled.lock().unwrap_or_else(PoisonError::into_inner).push(cancel.request_id);
                 return true;
             }
             _ => {}

@@ -7,10 +7,9 @@ use std::{io, net::SocketAddr, num::NonZeroU32, sync::Arc, time::Duration};
 
 use postern_proto::service::proxy_setup_server::ProxySetupServer;
 use rustls::pki_types::CertificateDer;
-use socket2::SockRef;
 use tokio::{
-    io::BufReader,
-    net::{TcpListener, TcpStream},
+    io::{AsyncRead, AsyncWrite, BufReader},
+    net::TcpListener,
     sync::{OwnedSemaphorePermit, Semaphore},
     time::{sleep, timeout},
 };
@@ -20,6 +19,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{
     connection::{self, Tasks},
     gate::{Gate, GateParts, Stage},
+    port::Port,
     refusals::{Refusal, Refusals},
     registry::TunnelRegistry,
     service::TunnelService,
@@ -29,7 +29,6 @@ use crate::{
     adoption::{Adoption, AdoptionPolicy},
     certificate::Certificates,
     identity::{Identity, IdentityStore},
-    listen,
     peers::{PeerCounts, Place},
 };
 
@@ -39,18 +38,15 @@ const CONNECTIONS_MAX: usize = 64;
 const READ_AHEAD: usize = 32 * 1024;
 /// Several Cores behind one address, and no stranger who takes every place.
 const CONNECTIONS_MAX_PER_ADDRESS: NonZeroU32 = NonZeroU32::new(16).expect("16 is not zero");
-const BACKLOG: i32 = 128;
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 /// A stock Core's token for an adoption lives that long. Nobody may hold a plaintext connection, and
 /// with it a place, for longer.
 const ADOPTION_CONNECTION_MAX: Duration = Duration::from_secs(300);
-/// Unacknowledged bytes for that long: the peer's machine is gone.
-const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(10);
 
 /// What a listener is made of.
 #[derive(Debug)]
-pub struct TunnelListenerConfig {
-    pub address: SocketAddr,
+pub struct TunnelListenerConfig<P> {
+    pub port: P,
     pub identity: IdentityStore,
     pub adoption: AdoptionPolicy,
     pub registry: TunnelRegistry,
@@ -58,10 +54,10 @@ pub struct TunnelListenerConfig {
     pub certificates: Certificates,
 }
 
-/// A bound port.
+/// A port, ready to serve.
 #[derive(Debug)]
-pub struct TunnelListener {
-    socket: TcpListener,
+pub struct TunnelListener<P> {
+    port: P,
     identity: IdentityStore,
     adoption: Adoption,
     registry: TunnelRegistry,
@@ -69,25 +65,23 @@ pub struct TunnelListener {
     certificates: Certificates,
 }
 
-impl TunnelListener {
-    /// Binds the port; `[::]` takes IPv4 as well. Needs a runtime around it.
-    ///
-    /// # Errors
-    /// What the system says when the address cannot be had.
-    pub fn bind(config: TunnelListenerConfig) -> io::Result<Self> {
-        let TunnelListenerConfig { address, identity, adoption, registry, acme, certificates } = config;
-        let socket = listen::bind(address, BACKLOG)?;
-        registry.set_adopted(identity.current().is_some());
-        let adoption = Adoption::new(adoption, identity.clone(), registry.clone(), certificates.clone());
-        Ok(Self { socket, identity, adoption, registry, acme, certificates })
-    }
-
+impl TunnelListener<TcpListener> {
     /// Where it listens; the port is chosen when 0 was asked for.
     ///
     /// # Errors
     /// What the system says.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.socket.local_addr()
+        self.port.local_addr()
+    }
+}
+
+impl<P: Port> TunnelListener<P> {
+    #[must_use]
+    pub fn new(config: TunnelListenerConfig<P>) -> Self {
+        let TunnelListenerConfig { port, identity, adoption, registry, acme, certificates } = config;
+        registry.set_adopted(identity.current().is_some());
+        let adoption = Adoption::new(adoption, identity.clone(), registry.clone(), certificates.clone());
+        Self { port, identity, adoption, registry, acme, certificates }
     }
 
     /// Serves until `close`, then tells the Cores and ends the tunnels: cancel it when no request is
@@ -102,23 +96,19 @@ impl TunnelListener {
             let (socket, peer) = tokio::select! {
                 biased;
                 () = serving.close.cancelled() => break,
-                accepted = listen::accept(&self.socket) => accepted,
+                accepted = self.port.accept() => accepted,
             };
             self.admit(socket, peer, &mut serving);
         }
-        drop(self.socket);
+        drop(self.port);
         self.registry.announce_leaving();
         self.registry.end_all();
         serving.tasks.close();
         serving.tasks.wait().await;
     }
 
-    fn admit(&self, socket: TcpStream, peer: SocketAddr, serving: &mut Serving) {
+    fn admit(&self, socket: P::Io, peer: SocketAddr, serving: &mut Serving) {
         let Some(seat) = serving.seat(peer) else { return };
-        if let Err(error) = tune(&socket) {
-            tracing::debug!(%peer, %error, "a connection ended before it began");
-            return;
-        }
         let accepted = Accepted {
             peer,
             identity: self.identity.clone(),
@@ -172,6 +162,11 @@ impl Serving {
     }
 }
 
+/// What a connection is read from and written to.
+trait Io: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Io for S {}
+
 /// One accepted connection and what it needs.
 struct Accepted {
     peer: SocketAddr,
@@ -186,14 +181,14 @@ struct Accepted {
 }
 
 impl Accepted {
-    async fn serve(self, socket: TcpStream) {
+    async fn serve(self, socket: impl Io) {
         match self.identity.current() {
             None => self.serve_adoption(socket).await,
             Some(identity) => self.serve_tunnels(socket, &identity).await,
         }
     }
 
-    async fn serve_adoption(self, socket: TcpStream) {
+    async fn serve_adoption(self, socket: impl Io) {
         let adoption = ProxySetupServer::new(self.adoption.clone());
         let stage = Stage::Unadopted { adoption };
         let passed = CancellationToken::new();
@@ -204,7 +199,7 @@ impl Accepted {
         .await;
     }
 
-    async fn serve_tunnels(self, socket: TcpStream, identity: &Identity) {
+    async fn serve_tunnels(self, socket: impl Io, identity: &Identity) {
         let Some(stream) = self.handshake(socket, identity).await else { return };
         let tasks = Tasks::default();
         let tunnels = TunnelService {
@@ -221,7 +216,7 @@ impl Accepted {
         end_when(retired, &self.close, |end| connection::serve(stream, gate, tasks, passed, end)).await;
     }
 
-    async fn handshake(&self, socket: TcpStream, identity: &Identity) -> Option<TlsStream<BufReader<TcpStream>>> {
+    async fn handshake<S: Io>(&self, socket: S, identity: &Identity) -> Option<TlsStream<BufReader<S>>> {
         let acceptor = TlsAcceptor::from(Arc::clone(identity.tls()));
         let socket = BufReader::with_capacity(READ_AHEAD, socket);
         match timeout(HANDSHAKE_TIMEOUT, acceptor.accept(socket)).await {
@@ -268,12 +263,7 @@ async fn end_when<C: Future<Output = ()>>(
     }
 }
 
-fn tune(socket: &TcpStream) -> io::Result<()> {
-    socket.set_nodelay(true)?;
-    SockRef::from(socket).set_tcp_user_timeout(Some(UNACKNOWLEDGED_MAX))
-}
-
-fn certificate_of(stream: &TlsStream<BufReader<TcpStream>>) -> Option<CertificateDer<'static>> {
+fn certificate_of<S>(stream: &TlsStream<S>) -> Option<CertificateDer<'static>> {
     let (_, session) = stream.get_ref();
     session.peer_certificates()?.first().map(|certificate| certificate.clone().into_owned())
 }

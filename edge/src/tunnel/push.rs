@@ -146,7 +146,7 @@ mod tests {
         let keys = SessionKeys::default();
         let registry = TunnelRegistry::new(keys.clone());
         let (outgoing, _queued) = mpsc::channel(1);
-        let peer = Peer { version: PEER_MIN, speaks_link: false, instance: None };
+        let peer = Peer { version: PEER_MIN, speaks_link: false, instance: None, zone: None };
         let lease = registry.insert(&peer, outgoing.downgrade());
         registry.end_all();
         let info = InitialInfo { private_cookies_key: vec![1; SESSION_KEY_LENGTH] };

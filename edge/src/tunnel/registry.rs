@@ -3,20 +3,38 @@
 //! A tunnel is in the registry as long as its lease lives. Readiness is derived from it and from the
 //! session keys, never stored.
 
-use std::sync::{
-    Arc, Mutex, MutexGuard, PoisonError,
-    atomic::{AtomicBool, AtomicU64, Ordering},
+mod lease;
+
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use http::HeaderValue;
 use metrics::Gauge;
-use postern_proto::{link::Draining, proxy::core_request::Payload, version::Peer};
-use rand::Rng as _;
-use tokio::sync::mpsc;
+use postern_proto::{
+    link::Draining,
+    proxy::core_request::Payload,
+    version::{Peer, Zone},
+};
+use tokio::{sync::mpsc, time::Instant};
 use tokio_util::sync::CancellationToken;
 
-use super::{CoreSource, Tunnel, in_flight::InFlight, push::SessionKeys};
+pub(crate) use self::lease::Lease;
+use super::{
+    CoreSource, Tunnel,
+    decisions::Decisions,
+    in_flight::InFlight,
+    pace::Pace,
+    push::SessionKeys,
+    standing::Standings,
+    view::{Rank, View},
+};
+use crate::chance::Chance;
 use bytes::Bytes;
 
 /// What `GET /api/v1/info` says of this Edge.
@@ -39,16 +57,28 @@ pub struct TunnelRegistry {
 #[derive(Debug)]
 struct Shared {
     keys: SessionKeys,
+    zone: Option<Zone>,
+    chance: Chance,
     /// What `pick` reads: rebuilt on each change, so that a request takes no lock.
     view: ArcSwap<View>,
     /// Held while `view` is rebuilt.
-    changing: Mutex<()>,
+    changing: Mutex<Standings>,
     numbers: AtomicU64,
     adopted: AtomicBool,
     leaving: AtomicBool,
     core_version: ArcSwapOption<CoreVersion>,
     tunnels_gauge: Gauge,
     in_flight_gauge: Gauge,
+    decisions: Arc<Decisions>,
+}
+
+/// Why no tunnel is taken for a new request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NotPicked {
+    /// None is up that takes requests.
+    None,
+    /// On each the request would wait too long.
+    Busy,
 }
 
 #[derive(Debug)]
@@ -57,29 +87,30 @@ struct CoreVersion {
     header: HeaderValue,
 }
 
-#[derive(Debug, Default)]
-struct View {
-    /// Every tunnel, oldest first.
-    all: Vec<Arc<Tunnel>>,
-    /// Those that take new requests: the newest of each Core, unless it drains.
-    eligible: Vec<Arc<Tunnel>>,
-}
-
-impl View {
-    fn of(all: Vec<Arc<Tunnel>>) -> Self {
-        let is_newest = |at: usize| !all[at + 1..].iter().any(|later| later.source == all[at].source);
-        let eligible = (0..all.len()).filter(|&at| is_newest(at) && !all[at].is_draining());
-        let eligible = eligible.map(|at| Arc::clone(&all[at])).collect();
-        Self { all, eligible }
-    }
-}
-
 impl TunnelRegistry {
     /// An empty registry. Metrics are registered here: install the recorder before.
     #[must_use]
     pub fn new(keys: SessionKeys) -> Self {
+        Self::build(keys, None, Chance::default())
+    }
+
+    /// The same for an Edge that prefers the Cores of its own zone.
+    #[must_use]
+    pub fn in_zone(keys: SessionKeys, zone: Option<Zone>) -> Self {
+        Self::build(keys, zone, Chance::default())
+    }
+
+    /// The same with another source of random choices.
+    #[must_use]
+    pub fn with_chance(keys: SessionKeys, chance: Chance) -> Self {
+        Self::build(keys, None, chance)
+    }
+
+    fn build(keys: SessionKeys, zone: Option<Zone>, chance: Chance) -> Self {
         let shared = Shared {
             keys,
+            zone,
+            chance,
             view: ArcSwap::default(),
             changing: Mutex::default(),
             numbers: AtomicU64::new(1),
@@ -88,28 +119,45 @@ impl TunnelRegistry {
             core_version: ArcSwapOption::empty(),
             tunnels_gauge: metrics::gauge!("postern_edge_tunnels"),
             in_flight_gauge: metrics::gauge!("postern_edge_requests_in_flight"),
+            decisions: Arc::new(Decisions::new()),
         };
         Self { shared: Arc::new(shared) }
     }
 
-    /// The tunnel for the next request: of two random ones the less busy. One that has fallen
-    /// silent is only taken when no other is left.
-    pub(crate) fn pick(&self) -> Option<Arc<Tunnel>> {
+    /// The tunnel for a new request: of two random ones among the best, the less busy. When it would wait there
+    /// for more than `patience`, one where it would not.
+    pub(crate) fn pick(&self, patience: Duration) -> Result<Arc<Tunnel>, NotPicked> {
         let view = self.shared.view.load();
-        match view.eligible.as_slice() {
-            [] => None,
-            [only] => Some(Arc::clone(only)),
-            several => Some(Arc::clone(pick_of_two(several))),
-        }
+        let best = view.pick(&self.shared.chance, |_| true).ok_or(NotPicked::None)?;
+        let chosen = if best.expected_wait() <= patience {
+            best
+        } else {
+            // A Core that is in trouble does not get what others have no time for.
+            let worst = best.rank().max(Rank::Far);
+            let free = |tunnel: &Tunnel| tunnel.rank() <= worst && tunnel.expected_wait() <= patience;
+            view.pick(&self.shared.chance, free).ok_or(NotPicked::Busy)?
+        };
+        self.note_zone(chosen);
+        Ok(Arc::clone(chosen))
+    }
+
+    /// The tunnel for a request that was tried before: the best of those that fit, however busy.
+    pub(crate) fn pick_where(&self, fits: impl Fn(&Tunnel) -> bool) -> Option<Arc<Tunnel>> {
+        self.shared.view.load().pick(&self.shared.chance, fits).map(Arc::clone)
     }
 
     /// Enters a tunnel; it stays until the lease is dropped.
     pub(crate) fn insert(&self, peer: &Peer, outgoing: mpsc::WeakSender<Bytes>) -> Lease {
+        let source = CoreSource::from(peer);
         let tunnel = Arc::new(Tunnel {
             number: self.shared.numbers.fetch_add(1, Ordering::Relaxed),
-            source: CoreSource::from(peer),
+            standing: self.lock().of(&source),
+            source,
             speaks_link: peer.speaks_link,
+            near: self.shared.zone.is_none() || self.shared.zone == peer.zone,
             in_flight: InFlight::default(),
+            pace: Pace::new(Instant::now()),
+            decisions: Arc::clone(&self.shared.decisions),
             outgoing,
             draining: AtomicBool::new(false),
             silent: AtomicBool::new(false),
@@ -207,8 +255,19 @@ impl TunnelRegistry {
         &self.shared.keys
     }
 
+    pub(crate) fn decisions(&self) -> &Decisions {
+        &self.shared.decisions
+    }
+
     pub(crate) fn measure(&self) {
         self.shared.in_flight_gauge.set(self.in_flight() as f64);
+    }
+
+    fn note_zone(&self, tunnel: &Tunnel) {
+        if !tunnel.near {
+            self.shared.decisions.to_other_zones.increment(1);
+            tracing::debug!(tunnel = tunnel.number, core = %tunnel.source, "a request goes to another zone");
+        }
     }
 
     fn remember_version(&self, peer: &Peer) {
@@ -225,59 +284,8 @@ impl TunnelRegistry {
         self.shared.view.store(Arc::new(View::of(all)));
     }
 
-    fn lock(&self) -> MutexGuard<'_, ()> {
+    fn lock(&self) -> MutexGuard<'_, Standings> {
         self.shared.changing.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// A tunnel's place in the registry. Dropping it takes the tunnel out and fails its callers.
-#[derive(Debug)]
-pub(crate) struct Lease {
-    registry: TunnelRegistry,
-    tunnel: Arc<Tunnel>,
-}
-
-impl Lease {
-    pub(crate) fn tunnel(&self) -> &Arc<Tunnel> {
-        &self.tunnel
-    }
-
-    pub(crate) fn registry(&self) -> &TunnelRegistry {
-        &self.registry
-    }
-
-    /// Core wants nothing new on this tunnel.
-    pub(crate) fn drain(&self) {
-        self.tunnel.draining.store(true, Ordering::Relaxed);
-        self.registry.change(|_| ());
-    }
-}
-
-impl Drop for Lease {
-    fn drop(&mut self) {
-        let number = self.tunnel.number;
-        self.registry.change(|all| all.retain(|tunnel| tunnel.number != number));
-        // After that nobody new picks it; whoever did just now finds it closed.
-        self.tunnel.in_flight.close();
-        let source = &self.tunnel.source;
-        if !self.registry.shared.view.load().all.iter().any(|tunnel| tunnel.source == *source) {
-            self.registry.shared.keys.depart(source);
-        }
-    }
-}
-
-fn pick_of_two(several: &[Arc<Tunnel>]) -> &Arc<Tunnel> {
-    let mut random = rand::rng();
-    let first = random.random_range(0..several.len());
-    let second = (first + random.random_range(1..several.len())) % several.len();
-    let better = several.iter().min_by_key(|tunnel| tunnel.is_silent());
-    let (first, second) = (&several[first], &several[second]);
-    match (first.is_silent(), second.is_silent()) {
-        (true, true) => better.unwrap_or(first),
-        (true, false) => second,
-        (false, true) => first,
-        (false, false) if second.load() < first.load() => second,
-        (false, false) => first,
     }
 }
 

@@ -14,6 +14,7 @@ use tonic::{Status, Streaming};
 use super::{
     Tunnel, frame,
     liveness::{CHECK_INTERVAL, Liveness, Verdict},
+    pace::Meter,
     push::Pushes,
     registry::Lease,
 };
@@ -66,6 +67,7 @@ pub(super) struct TunnelStream {
     outgoing: mpsc::Sender<Bytes>,
     lease: Lease,
     pushes: Pushes,
+    meter: Meter,
     unclaimed: Counter,
     malformed: Counter,
 }
@@ -82,6 +84,7 @@ impl TunnelStream {
             outgoing,
             lease,
             pushes: Pushes::new(certificates),
+            meter: Meter::default(),
             unclaimed: counter!("postern_edge_replies_unclaimed_total"),
             malformed: counter!("postern_edge_messages_malformed_total"),
         }
@@ -109,8 +112,9 @@ impl TunnelStream {
                 biased;
                 message = self.incoming.message() => match message {
                     Ok(Some(message)) => {
-                        liveness.hear(Instant::now());
-                        self.take(message);
+                        let now = Instant::now();
+                        liveness.hear(now);
+                        self.take(message, now);
                     }
                     Ok(None) => return Ended::ByCore,
                     Err(status) => return Ended::Broken(status),
@@ -127,19 +131,16 @@ impl TunnelStream {
         }
     }
 
-    fn take(&self, message: Bytes) {
+    fn take(&mut self, message: Bytes, now: Instant) {
         match frame::peek_id(&message) {
             Ok(0) => self.pushes.take(&self.lease, message),
-            Ok(id) => self.complete(id, message),
+            Ok(id) => {
+                if !self.lease.tunnel().take_reply((id, message), &mut self.meter, now) {
+                    // Late, or sent twice, or never asked for.
+                    self.unclaimed.increment(1);
+                }
+            }
             Err(_) => self.malformed.increment(1),
-        }
-    }
-
-    fn complete(&self, id: u64, message: Bytes) {
-        let delivered = self.lease.tunnel().in_flight.complete(id).map(|waiter| waiter.send(message));
-        if !matches!(delivered, Some(Ok(()))) {
-            // Late, or sent twice, or never asked for.
-            self.unclaimed.increment(1);
         }
     }
 
@@ -150,6 +151,10 @@ impl TunnelStream {
         }
         let Verdict::Present { silent, probe } = liveness.check(Instant::now()) else { return true };
         tunnel.set_silent(silent);
+        if silent {
+            // Each time, since another tunnel may have come up meanwhile.
+            tunnel.tell_silence();
+        }
         if let Some(sequence) = probe
             && let Err(error) = tunnel.tell(Payload::Probe(Probe { sequence }))
         {

@@ -2,8 +2,12 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use postern_edge::testing::{Answer, eventually};
-use postern_proto::rejection::Rejection;
+use postern_edge::{
+    testing::{Answer, TestEdge, eventually},
+    tunnel::in_flight::IN_FLIGHT_MAX,
+};
+use postern_proto::{client_types::InstanceInfoRequest, rejection::Rejection};
+use tokio::task::JoinSet;
 use tonic::Code;
 
 use crate::harness::{Reply, Setting, Site};
@@ -111,6 +115,26 @@ async fn a_caller_that_leaves_holds_no_slot() {
     assert!(call.await.is_err());
     assert_eq!(tunnel.request_count(), 1);
     eventually("no slot is held", || site.edge.registry.in_flight() == 0).await;
+}
+
+#[tokio::test]
+async fn with_as_much_in_flight_as_may_be_calls_are_shed_and_probes_are_not() {
+    let (site, tunnel) = Site::connected(Setting::default(), |_| Answer::Nothing).await;
+    let mut calls = JoinSet::new();
+    for _ in 0..IN_FLIGHT_MAX {
+        let client = site.edge.client.clone();
+        calls.spawn(async move {
+            client.call(InstanceInfoRequest::default(), TestEdge::context(Duration::from_secs(60))).await
+        });
+    }
+    tunnel.requests(IN_FLIGHT_MAX).await;
+    let (reply, took) = timed_poll(&site, "").await;
+    reply.expect_error(429, "overloaded", "Too many requests");
+    let retry_after: u8 = reply.header("retry-after").unwrap().parse().unwrap();
+    assert!((1..=4).contains(&retry_after) && took < AT_ONCE, "{retry_after} {took:?}");
+    for probe in ["/livez", "/readyz"] {
+        assert_eq!(site.get(probe).await.status, 200, "{probe}");
+    }
 }
 
 async fn rejected(code: Code, message: &'static str) -> Reply {

@@ -109,6 +109,7 @@ async fn a_core_that_is_too_old_is_told_what_to_do_and_so_is_the_log_but_once() 
         let refused = core.client(edge.tunnel).await.unwrap().trigger_acme(request).await.unwrap_err();
         assert_eq!((refused.code(), refused.message()), (tonic::Code::FailedPrecondition, text));
     }
+    eventually("the log says it", || edge.log_lines(text) > 0).await;
     assert_eq!(edge.log_lines(text), 1, "{}", edge.log());
 }
 

@@ -36,7 +36,7 @@ types! {
     "defguard.client_types" => client_types: ActivateUserRequest, AdminInfo, AuthInfoRequest, ClientMfaFinishRequest, ClientMfaFinishResponse, ClientMfaStartRequest, ClientMfaStartResponse, ClientPlatformInfo, CodeMfaSetupFinishRequest, CodeMfaSetupFinishResponse, CodeMfaSetupStartRequest, CodeMfaSetupStartResponse, Device, DeviceConfig, DeviceConfigResponse, EnrollmentSettings, EnrollmentStartRequest, EnrollmentStartResponse, ExistingDevice, InitialUserInfo, InstanceInfo, InstanceInfoRequest, InstanceInfoResponse, NewDevice, RegisterMobileAuthRequest;
     "defguard.enterprise.posture.v2" => posture: BoolCheck, DevicePostureCheckRequest, DevicePostureCheckResponse, DevicePostureData, DevicePostureRejection, StringCheck;
     "defguard.proxy.v2" => proxy: AcmeCertificate, AcmeChallenge, AcmeIssueEvent, AcmeLogs, AcmeProgress, AuthCallbackRequest, AuthCallbackResponse, AuthInfoResponse, AwaitRemoteMfaFinishRequest, AwaitRemoteMfaFinishResponse, ClientMfaOidcAuthenticateRequest, ClientMfaTokenValidationRequest, ClientMfaTokenValidationResponse, CoreError, CoreRequest, CoreResponse, DeviceInfo, HttpsCerts, InitialInfo, PasswordResetInitializeRequest, PasswordResetRequest, PasswordResetStartRequest, PasswordResetStartResponse;
-    "postern.link.v1" => link: Draining, Probe, ProbeReply, RequestContext, SessionKey, SessionKeyRing;
+    "postern.link.v1" => link: Cancel, Draining, Probe, ProbeReply, RequestContext, SessionKey, SessionKeyRing;
     "defguard.common.v2" => common: CertBundle, CertificateInfo, DerPayload, LogEntry;
 }
 

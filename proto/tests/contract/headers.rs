@@ -35,6 +35,19 @@ fn what_we_send_is_accepted_by_a_stock_core_and_by_us() {
 }
 
 #[test]
+fn the_zone_of_a_core_is_known_when_it_is_a_name() {
+    let zone = |value| {
+        let introduction = [(version::COMPONENT_VERSION, "2.0.1"), (version::COMPONENT_SYSTEM, "a;b;c")];
+        Peer::parse(&headers(&[introduction[0], introduction[1], (version::CORE_ZONE, value)])).unwrap().zone
+    };
+
+    assert_eq!(zone("north").unwrap().as_str(), "north");
+    for none in ["", "two words", &"x".repeat(65)] {
+        assert_eq!(zone(none), None, "{none}");
+    }
+}
+
+#[test]
 fn the_system_has_three_parts_that_fit_a_header() {
     let system = version::system();
 

@@ -6,7 +6,7 @@ use postern_proto::{
     client_types as client, limits,
     proxy::{CoreError, CoreRequest, CoreResponse, core_request, core_response},
     rejection::Rejection,
-    rpc::{Rpc, WrongReply},
+    rpc::{Repeat, Rpc, Shed, WrongReply},
     session_key,
 };
 use prost::Message as _;
@@ -71,11 +71,16 @@ fn a_wait_for_a_person_is_longer_than_a_stock_clients_patience_and_nothing_else_
 
 #[test]
 fn only_calls_without_a_lasting_effect_are_harmless_to_repeat() {
-    let harmless =
-        [client::InstanceInfoRequest::HARMLESS_TO_REPEAT, client::EnrollmentStartRequest::HARMLESS_TO_REPEAT];
-    let once = [client::NewDevice::HARMLESS_TO_REPEAT, client::ActivateUserRequest::HARMLESS_TO_REPEAT];
+    let harmless = [client::InstanceInfoRequest::REPEAT, client::EnrollmentStartRequest::REPEAT];
+    let once = [client::NewDevice::REPEAT, client::ActivateUserRequest::REPEAT, client::ClientMfaFinishRequest::REPEAT];
 
-    assert_eq!((harmless, once), ([true; 2], [false; 2]));
+    assert_eq!((harmless, once), ([Repeat::Harmless; 2], [Repeat::Once; 3]));
+}
+
+#[test]
+fn polls_are_shed_before_what_a_person_waits_for() {
+    assert_eq!(client::InstanceInfoRequest::SHED, Shed::First);
+    assert_eq!([client::ClientMfaStartRequest::SHED, client::EnrollmentStartRequest::SHED], [Shed::Last; 2]);
 }
 
 #[test]
@@ -132,7 +137,7 @@ fn pairs(request: &core_request::Payload, reply: core_response::Payload) -> bool
         Of::CodeMfaSetupFinish(_) => fits::<client::CodeMfaSetupFinishRequest>(reply),
         Of::AwaitRemoteMfaFinish(_) => fits::<proxy::AwaitRemoteMfaFinishRequest>(reply),
         Of::DevicePostureCheck(_) => fits::<DevicePostureCheckRequest>(reply),
-        Of::AcmeCertificate(_) | Of::Probe(_) | Of::ProbeReply(_) | Of::Draining(_) => false,
+        Of::AcmeCertificate(_) | Of::Probe(_) | Of::ProbeReply(_) | Of::Draining(_) | Of::Cancel(_) => false,
     }
 }
 

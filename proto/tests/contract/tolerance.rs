@@ -8,7 +8,7 @@ use prost::{
 };
 
 /// 23 and 21 are the next stock numbers, 1005 the next of ours, the last the highest possible.
-const UNKNOWN: [u32; 4] = [21, 23, 1005, 536_870_911];
+const UNKNOWN: [u32; 4] = [21, 23, 1006, 536_870_911];
 
 #[test]
 fn an_unknown_member_of_the_payload_decodes_to_no_payload() {

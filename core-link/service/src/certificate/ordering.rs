@@ -4,11 +4,13 @@ use postern_core_link::{CertificateOrder, Edge, IssuedCertificate, OrderStep, or
 use rustls_pki_types::DnsName;
 
 use super::{
-    BadCertificate, CertificateError, Certificates, CheckedCertificate, Description, Origin, RENEWAL_INTERVAL, kept,
+    BadCertificate, CertificateError, Certificates, CheckedCertificate, Condition, Description, KeptCertificate,
+    Origin, RENEWAL_INTERVAL, kept,
 };
 use crate::{
     activity::{self, Entry},
     edges::Edges,
+    lease::{self, Job, Lease},
 };
 
 /// Says `core` in the records: nobody asked for it.
@@ -30,39 +32,77 @@ impl Certificates {
     ) -> Result<Description, CertificateError> {
         let domain = valid_domain(domain)?;
         let _order = self.orders.try_acquire().map_err(|_| CertificateError::OrderRunning)?;
-        let certificate = match self.run_order(edge, &domain, progress).await {
-            Ok(certificate) => certificate,
-            Err(error) => {
-                let entry = Entry::refused("certificate_ordered", actor, &domain).with_detail(reason(&error));
-                self.record(entry).await?;
-                return Err(error);
-            }
+        let lease = lease::take(&self.store, Job::CertificateOrder).await?.ok_or(CertificateError::OrderRunning)?;
+        let ordering = async {
+            let certificate = self.run_order(edge, &domain, progress).await?;
+            let entry = Entry::done("certificate_ordered", actor, &domain);
+            let description = certificate.description.clone();
+            let _change = self.changes.acquire().await.expect("the semaphore is never closed");
+            let origin = Origin::OrderedFor(domain.clone());
+            self.replace(certificate, origin, entry, Condition::Leased(lease)).await?;
+            Ok(description)
         };
-        let entry = Entry::done("certificate_ordered", actor, &domain);
-        let description = certificate.description.clone();
-        let _change = self.changes.acquire().await.expect("the semaphore is never closed");
-        self.replace(certificate, Origin::OrderedFor(domain), entry).await?;
-        tracing::info!(names = ?description.names, edge = %edge.address, "edges show a certificate that was ordered");
-        Ok(description)
+        let ordered = lease::keep(&self.store, lease, ordering).await.unwrap_or_else(|lost| Err(lost.into()));
+        match &ordered {
+            Ok(Description { names, .. }) => {
+                tracing::info!(?names, edge = %edge.address, "edges show a certificate that was ordered");
+            }
+            Err(error) => {
+                let entry = Entry::refused("certificate_ordered", actor, &domain).with_detail(reason(error));
+                self.record(entry).await?;
+            }
+        }
+        ordered
     }
 
-    /// Orders another certificate where the one that is kept was ordered and ends soon; once a day.
+    /// Orders another certificate where the one that is kept was ordered and ends soon; once a day, and at one Core.
     ///
     /// # Errors
     /// Those of an order; they are noted beside the certificate as well.
     pub async fn renew_if_due(&self, edges: &Edges) -> Result<(), CertificateError> {
-        let Some(old) = kept(&self.store).await? else { return Ok(()) };
-        let Some(domain) = old.due(self.store.now()).map(str::to_owned) else { return Ok(()) };
         let Ok(_order) = self.orders.try_acquire() else { return Ok(()) };
+        if self.due().await?.is_none() {
+            return Ok(());
+        }
         let edge = edges.to_renew_through(self.attempt()).await?.ok_or(CertificateError::NoEdge)?;
-        let renewed = self.renew(&edge, &domain, &old.chain).await;
+        let Some(lease) = lease::take(&self.store, Job::CertificateOrder).await? else { return Ok(()) };
+        // Whoever held the lease before may have renewed it, or have tried.
+        let Some((old, domain)) = self.due().await? else { return Ok(()) };
+        let renewing = self.renew(&edge, domain, old, lease);
+        lease::keep(&self.store, lease, renewing).await?
+    }
+
+    /// What is to be renewed now, and its domain.
+    async fn due(&self) -> Result<Option<(KeptCertificate, String)>, CertificateError> {
+        let Some(old) = kept(&self.store).await? else { return Ok(None) };
+        let domain = old.due(self.store.now()).map(str::to_owned);
+        Ok(domain.map(|domain| (old, domain)))
+    }
+
+    /// One a day, so the day counts them, also over a restart.
+    fn attempt(&self) -> usize {
+        let interval = i64::try_from(RENEWAL_INTERVAL.as_secs()).unwrap_or(i64::MAX);
+        usize::try_from(self.store.now().as_unix().div_euclid(interval)).unwrap_or_default()
+    }
+
+    async fn renew(
+        &self,
+        edge: &Edge,
+        domain: String,
+        old: KeptCertificate,
+        lease: Lease,
+    ) -> Result<(), CertificateError> {
+        let condition = Condition::Renews { lease, chain: old.chain };
+        let renewed = self.order_again(edge, &domain, condition.clone()).await;
         if let Err(error) = &renewed {
-            let (note, chain) = (reason(error), old.chain.clone());
+            let note = reason(error);
             let entry = Entry::refused("certificate_renewed", &renewing(), &domain).with_detail(note.clone());
             let noted = self.store.write::<_, CertificateError, _>(move |tx| {
                 Box::pin(async move {
-                    if tx.web_certificate().await?.is_some_and(|kept| kept.chain == chain) {
-                        tx.note_renewal(Some(&note)).await?;
+                    match condition.check(tx).await {
+                        Ok(()) => tx.note_renewal(Some(&note)).await?,
+                        Err(CertificateError::Overtaken) => {}
+                        Err(error) => return Err(error),
                     }
                     Ok(tx.record(&entry).await?)
                 })
@@ -72,21 +112,12 @@ impl Certificates {
         renewed
     }
 
-    /// One a day, so the day counts them, also over a restart.
-    fn attempt(&self) -> usize {
-        let interval = i64::try_from(RENEWAL_INTERVAL.as_secs()).unwrap_or(i64::MAX);
-        usize::try_from(self.store.now().as_unix().div_euclid(interval)).unwrap_or_default()
-    }
-
-    async fn renew(&self, edge: &Edge, domain: &str, old_chain: &str) -> Result<(), CertificateError> {
+    async fn order_again(&self, edge: &Edge, domain: &str, condition: Condition) -> Result<(), CertificateError> {
         let certificate = self.run_order(edge, domain, |_| {}).await?;
         let _change = self.changes.acquire().await.expect("the semaphore is never closed");
-        if kept(&self.store).await?.is_none_or(|kept| kept.chain != old_chain) {
-            return Err(CertificateError::Overtaken);
-        }
         let not_after = certificate.description.not_after.to_rfc3339();
         let entry = Entry::done("certificate_renewed", &renewing(), domain);
-        self.replace(certificate, Origin::OrderedFor(domain.to_owned()), entry).await?;
+        self.replace(certificate, Origin::OrderedFor(domain.to_owned()), entry, condition).await?;
         tracing::info!(domain, edge = %edge.address, not_after, "the certificate was renewed");
         Ok(())
     }

@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use postern_core_link::Zone;
 use rustls_pki_types::{CertificateDer, pem::PemObject as _};
 
 use crate::{
@@ -94,6 +95,14 @@ pub(super) fn name(text: &str) -> Result<String, &'static str> {
         return Err("a name of 1 to 64 characters");
     }
     Ok(text.to_owned())
+}
+
+/// Nothing written means none.
+pub(super) fn zone(text: &str) -> Result<Option<Zone>, &'static str> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    text.parse().map(Some).map_err(|_| "1 to 64 visible ASCII characters, or nothing")
 }
 
 pub(super) fn admin_contact(text: &str) -> Result<AdminContact, &'static str> {

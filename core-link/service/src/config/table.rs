@@ -63,6 +63,13 @@ pub const SETTINGS: &[Setting] = &[
         help: "Name of this installation, as clients show it",
     },
     Setting {
+        key: "zone",
+        flag: "zone",
+        value: "NAME",
+        default: "",
+        help: "Where this Core stands; Edges of the same zone prefer it",
+    },
+    Setting {
         key: "admin_contact",
         flag: "admin-contact",
         value: "CONTACT",

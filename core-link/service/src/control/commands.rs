@@ -33,8 +33,8 @@ use crate::{
 #[derive(Debug)]
 pub struct Commands {
     store: Store,
-    edges: Edges,
-    certificates: Certificates,
+    edges: Arc<Edges>,
+    certificates: Arc<Certificates>,
     public_url: String,
     mailer: Option<Arc<Mailer>>,
     openid_issuer: Option<Issuer>,
@@ -85,8 +85,8 @@ impl Commands {
     pub fn new(installation: &Installation, reach: Reach) -> Self {
         let store = installation.store.clone();
         let openid_issuer = installation.openid.as_ref().map(|openid| openid.settings().issuer.clone());
-        let certificates = Certificates::new(store.clone(), reach.clone());
-        let edges = Edges::new(store.clone(), installation.authority.clone(), reach);
+        let certificates = Arc::new(Certificates::new(store.clone(), reach.clone()));
+        let edges = Arc::new(Edges::new(store.clone(), installation.authority.clone(), reach));
         let (public_url, mailer) = (installation.instance.public_url.clone(), installation.mailer.clone());
         Self { store, edges, certificates, public_url, mailer, openid_issuer }
     }
@@ -103,8 +103,12 @@ impl Commands {
         self.store.close().await;
     }
 
-    pub const fn edges(&self) -> &Edges {
+    pub const fn edges(&self) -> &Arc<Edges> {
         &self.edges
+    }
+
+    pub const fn certificates(&self) -> &Arc<Certificates> {
+        &self.certificates
     }
 
     /// Orders another certificate where one was ordered and ends soon.

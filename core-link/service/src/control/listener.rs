@@ -73,12 +73,12 @@ impl ControlListener {
         Ok(Self { listener, file })
     }
 
-    /// Takes commands until `drain`; then those that run are finished.
+    /// Takes commands until `drain`; then those that run, or had come by then, are finished.
     pub async fn run(self, commands: Arc<Commands>, drain: CancellationToken) {
         let mut running = JoinSet::new();
         loop {
             tokio::select! {
-                () = drain.cancelled() => break,
+                biased;
                 Some(_) = running.join_next() => {}
                 accepted = self.listener.accept(), if running.len() < COMMANDS_MAX => match accepted {
                     Ok((stream, _)) => match self.file.admit(&stream) {
@@ -87,9 +87,13 @@ impl ControlListener {
                     },
                     Err(error) => {
                         tracing::warn!(%error, "cannot accept a command");
-                        tokio::time::sleep(ACCEPT_PAUSE).await;
+                        if drain.run_until_cancelled(tokio::time::sleep(ACCEPT_PAUSE)).await.is_none() {
+                            break;
+                        }
                     }
                 },
+                // After those that wait to be accepted.
+                () = drain.cancelled() => break,
             }
         }
         while running.join_next().await.is_some() {}

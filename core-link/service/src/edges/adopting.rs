@@ -9,6 +9,7 @@ use super::{EdgeError, EdgeRecord, Edges, NewEdge, Stage};
 use crate::{
     activity::{Entry, Origin},
     authority::EdgePublicKey,
+    changes::Topic,
 };
 
 /// A new Edge has this long to open its port with TLS and take a tunnel.
@@ -137,6 +138,7 @@ impl Edges {
                 Box::pin(async move {
                     tx.delete_adopting_edge(&edge.address).await?;
                     tx.record(&entry).await?;
+                    tx.announce(Topic::Edges).await?;
                     Ok(tx.insert_edge(&edge).await?)
                 })
             })
@@ -158,6 +160,7 @@ impl Edges {
             Box::pin(async move {
                 let adopted = tx.set_edge_adopted(id.0).await?;
                 if let Some(name) = &adopted {
+                    tx.announce(Topic::Edges).await?;
                     tx.record(&Entry::done("edge_adopted", &origin, name)).await?;
                 }
                 Ok(adopted)
@@ -174,6 +177,7 @@ impl Edges {
             .write(move |tx| {
                 Box::pin(async move {
                     tx.delete_edge(id.0).await?;
+                    tx.announce(Topic::Edges).await?;
                     Ok(tx.record(&entry).await?)
                 })
             })

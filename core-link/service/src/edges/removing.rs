@@ -5,7 +5,10 @@ use std::time::Duration;
 use postern_core_link::{EdgeId, PurgeError};
 
 use super::{EdgeError, EdgeRecord, Edges};
-use crate::activity::{Entry, Origin};
+use crate::{
+    activity::{Entry, Origin},
+    changes::Topic,
+};
 
 /// A disabled Edge that is to be removed has this long to take a tunnel.
 const DIAL_PATIENCE: Duration = Duration::from_secs(3);
@@ -39,6 +42,7 @@ impl Edges {
             .write::<_, EdgeError, _>(move |tx| {
                 Box::pin(async move {
                     tx.delete_edge(id.0).await?;
+                    tx.announce(Topic::Edges).await?;
                     Ok(tx.record(&entry).await?)
                 })
             })

@@ -36,7 +36,7 @@ pub struct RequiredSteps {
 }
 
 /// The part of an activation that is too slow for a transaction.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Prepared {
     token: Token,
     phone: Result<Option<String>, InvalidPhone>,

@@ -1,7 +1,8 @@
 //! Takes mails out of the outbox and hands them to the mail server, until they are sent, refused or too old.
 //!
-//! A mail is claimed before it is sent, by pushing its next attempt forward in a transaction, so that two deliverers do
-//! not send it at the same moment. The mail server may be away for as long as it likes: no request waits for it.
+//! A mail is claimed before it is sent, by pushing its next attempt forward in a transaction, so that no two Cores send
+//! it at the same moment. A Core that was frozen for longer than its claim notes nothing about it when it wakes. The mail
+//! server may be away for as long as it likes: no request waits for it.
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,7 +11,7 @@ use rand::Rng as _;
 use tokio::{sync::Notify, time::timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::{DueMail, Mailer, Outcome, SendError, smtp::CONVERSATION_MAX};
+use super::{Claim, DueMail, Mailer, Outcome, SendError, smtp::CONVERSATION_MAX};
 use crate::{
     activity::{Entry, Origin},
     store::{Store, StoreError, Tx},
@@ -65,12 +66,7 @@ impl Outbox {
         }
         let due: Vec<DueMail> = self
             .store
-            .write::<_, StoreError, _>(|tx| {
-                Box::pin(async move {
-                    let until = tx.now().after(CLAIM);
-                    tx.claim_due_mails(until, CLAIMED_MAX).await
-                })
-            })
+            .write::<_, StoreError, _>(|tx| Box::pin(async move { tx.claim_due_mails(CLAIM, CLAIMED_MAX).await }))
             .await?;
         let tried = due.len();
         stream::iter(due).for_each_concurrent(None, |mail| self.deliver(mail)).await;
@@ -78,6 +74,9 @@ impl Outbox {
     }
 
     async fn deliver(&self, mail: DueMail) {
+        if !self.holds(mail.claim).await {
+            return;
+        }
         if mail.expires_at <= self.store.now() {
             return self.end(mail, Outcome::Expired, "it was too old to be sent").await;
         }
@@ -92,8 +91,17 @@ impl Outbox {
         }
     }
 
+    /// A Core may have been frozen since it claimed.
+    async fn holds(&self, claim: Claim) -> bool {
+        let held = self.store.read::<_, StoreError, _>(move |tx| Box::pin(tx.holds_mail(claim)));
+        held.await.unwrap_or_else(|error| {
+            tracing::warn!(error = &error as &dyn std::error::Error, "cannot read the outbox");
+            false
+        })
+    }
+
     async fn end(&self, mail: DueMail, outcome: Outcome, reason: &str) {
-        let (kind, id) = (mail.kind.as_str(), mail.id);
+        let (kind, claim) = (mail.kind.as_str(), mail.claim);
         metrics::counter!("postern_core_mails_total", "kind" => kind, "outcome" => outcome.as_str()).increment(1);
         let entry = match outcome {
             Outcome::Sent => None,
@@ -104,10 +112,12 @@ impl Outbox {
         };
         self.note(move |tx| {
             Box::pin(async move {
-                if let Some(entry) = &entry {
+                if tx.end_mail(claim, outcome).await?
+                    && let Some(entry) = &entry
+                {
                     tx.record(entry).await?;
                 }
-                tx.end_mail(id, outcome).await
+                Ok(())
             })
         })
         .await;
@@ -115,20 +125,23 @@ impl Outbox {
 
     async fn try_later(&self, mail: DueMail, error: &SendError) {
         let kind = mail.kind.as_str();
-        let (reason, attempts) = (error.reason(), mail.attempts);
+        let (reason, attempts) = (error.reason(), mail.claim.attempts);
         metrics::counter!("postern_core_mails_total", "kind" => kind, "outcome" => "retried").increment(1);
         // The first failure and each tenth: a server that is away for a day must not fill the log.
         if attempts % 10 == 1 {
             tracing::warn!(kind, attempts, reason, "cannot hand a mail over; it is tried again");
         }
-        let (id, next) = (mail.id, self.store.now().after(delay_after(attempts)));
-        self.note(move |tx| Box::pin(async move { tx.delay_mail(id, next).await })).await;
+        let (claim, next) = (mail.claim, self.store.now().after(delay_after(attempts)));
+        self.note(move |tx| Box::pin(async move { tx.delay_mail(claim, next).await })).await;
     }
 
     /// When this fails, the claim runs out and the mail is sent again.
     async fn note<F>(&self, change: F)
     where
-        F: for<'a> FnOnce(&'a mut Tx) -> futures::future::BoxFuture<'a, Result<(), StoreError>> + Send + 'static,
+        F: for<'a> FnOnce(&'a mut Tx) -> futures::future::BoxFuture<'a, Result<(), StoreError>>
+            + Clone
+            + Send
+            + 'static,
     {
         if let Err(error) = self.store.write::<_, StoreError, _>(change).await {
             tracing::warn!(error = &error as &dyn std::error::Error, "cannot note what became of a mail");

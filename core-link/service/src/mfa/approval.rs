@@ -1,13 +1,17 @@
 //! Approval on a phone, as the device that began the login waits for it.
 //!
-//! What counts is the login's row, so the phone may be faster than the device, and a restart of Core loses nothing.
-//! Waiters are in memory, only to be woken; of two that show the same token the newer one waits on.
+//! What counts is the login's row, so the phone may be faster than the device, a restart of Core loses nothing, and any
+//! Core may have taken the approval. Waiters are in memory only to be woken. Each has a number from the row; of several
+//! that show the same token, wherever they are, the one with the highest number waits on.
+
+mod elsewhere;
 
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+pub use elsewhere::watch;
 use tokio::{
     sync::oneshot,
     time::{Instant, timeout_at},
@@ -27,17 +31,18 @@ const WAITERS_MAX: usize = 1 << 16;
 
 /// Who waits for an approval, in this process.
 #[derive(Debug, Default)]
-pub struct Approvals(Mutex<Waiters>);
+pub struct Approvals(Mutex<HashMap<TokenDigest, Waiter>>);
 
-#[derive(Debug, Default)]
-struct Waiters {
-    by_token: HashMap<TokenDigest, Waiter>,
-    last: u64,
+/// One wait for one login.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wait {
+    pub(crate) token: TokenDigest,
+    pub(crate) number: i64,
 }
 
 #[derive(Debug)]
 struct Waiter {
-    number: u64,
+    number: i64,
     wake: oneshot::Sender<()>,
 }
 
@@ -45,8 +50,7 @@ struct Waiter {
 #[derive(Debug)]
 struct Waiting {
     approvals: Arc<Approvals>,
-    token: TokenDigest,
-    number: u64,
+    wait: Wait,
     /// Fails when a newer waiter shows the same token.
     woken: oneshot::Receiver<()>,
 }
@@ -76,20 +80,35 @@ pub async fn wait(
     deadline: Instant,
 ) -> Result<PresharedKey, AwaitError> {
     let digest = token.digest(store.sealer());
+    // Strangers end here, far from the writer.
     store.read::<_, AwaitError, _>(|tx| Box::pin(async move { admit(tx, &digest).await.map(drop) })).await?;
-    let mut waiting = Approvals::enter(approvals, digest).ok_or(AwaitError::TooMany)?;
-    // From here on no approval is missed. One that came before is looked for now.
-    let session = store.read::<_, AwaitError, _>(|tx| Box::pin(async move { admit(tx, &digest).await })).await?;
-    if !session.is_approved {
+    let wait = store.write(move |tx| Box::pin(async move { begin(tx, digest).await })).await?;
+    loop {
+        let mut waiting = Approvals::enter(approvals, wait)?;
+        // From here on no approval is missed. One that came before is looked for now.
+        let session = store.read::<_, AwaitError, _>(|tx| Box::pin(async move { look(tx, &wait).await })).await?;
+        if session.is_approved {
+            return store.write(move |tx| Box::pin(async move { deliver(tx, &wait).await })).await;
+        }
         let woken = timeout_at(deadline, &mut waiting.woken).await;
         woken.map_err(|_| AwaitError::NotInTime)?.map_err(|_| AwaitError::Superseded)?;
     }
-    store.write(move |tx| Box::pin(async move { deliver(tx, &digest).await })).await
 }
 
-async fn deliver(tx: &mut Tx, token: &TokenDigest) -> Result<PresharedKey, AwaitError> {
-    let session = admit(tx, token).await?;
+async fn begin(tx: &mut Tx, token: TokenDigest) -> Result<Wait, AwaitError> {
+    let session = admit(tx, &token).await?;
+    Ok(Wait { token, number: tx.begin_wait(session.id).await? })
+}
+
+async fn deliver(tx: &mut Tx, wait: &Wait) -> Result<PresharedKey, AwaitError> {
+    let session = look(tx, wait).await?;
     tx.deliver_approval(session.id).await?.ok_or(AwaitError::InvalidToken)
+}
+
+/// The login, as long as nobody else waits for it instead.
+async fn look(tx: &mut Tx, wait: &Wait) -> Result<LoginSession, AwaitError> {
+    let session = admit(tx, &wait.token).await?;
+    if tx.newest_waiter(session.id).await? == wait.number { Ok(session) } else { Err(AwaitError::Superseded) }
 }
 
 async fn admit(tx: &mut Tx, token: &TokenDigest) -> Result<LoginSession, AwaitError> {
@@ -104,43 +123,53 @@ async fn admit(tx: &mut Tx, token: &TokenDigest) -> Result<LoginSession, AwaitEr
 }
 
 impl Approvals {
-    /// Wakes whoever waits for this login. To be called after the commit of its approval.
+    /// Wakes whoever waits for this login here. To be called after the commit of its approval.
     pub(crate) fn wake(&self, token: &TokenDigest) {
-        if let Some(waiter) = self.waiters().by_token.remove(token) {
+        if let Some(waiter) = self.waiters().remove(token) {
             // One that has just left looks for nothing.
             waiter.wake.send(()).ok();
         }
     }
 
+    /// Wakes this very waiter, to see for itself why it waits in vain.
+    fn wake_one(&self, wait: &Wait) {
+        if let Some(waiter) = self.leave(wait) {
+            waiter.wake.send(()).ok();
+        }
+    }
+
     /// In place of an older waiter for the same login.
-    fn enter(approvals: &Arc<Self>, token: TokenDigest) -> Option<Waiting> {
+    fn enter(approvals: &Arc<Self>, wait: Wait) -> Result<Waiting, AwaitError> {
         let (wake, woken) = oneshot::channel();
         let mut waiters = approvals.waiters();
-        if waiters.by_token.len() >= WAITERS_MAX && !waiters.by_token.contains_key(&token) {
-            return None;
+        match waiters.get(&wait.token) {
+            Some(other) if other.number > wait.number => return Err(AwaitError::Superseded),
+            None if waiters.len() >= WAITERS_MAX => return Err(AwaitError::TooMany),
+            Some(_) | None => {}
         }
-        waiters.last += 1;
-        let number = waiters.last;
-        waiters.by_token.insert(token, Waiter { number, wake });
+        waiters.insert(wait.token, Waiter { number: wait.number, wake });
         drop(waiters);
-        Some(Waiting { approvals: Arc::clone(approvals), token, number, woken })
+        Ok(Waiting { approvals: Arc::clone(approvals), wait, woken })
     }
 
-    fn leave(&self, token: &TokenDigest, number: u64) {
+    fn waits(&self) -> Vec<Wait> {
+        self.waiters().iter().map(|(&token, waiter)| Wait { token, number: waiter.number }).collect()
+    }
+
+    fn leave(&self, wait: &Wait) -> Option<Waiter> {
         let mut waiters = self.waiters();
-        if waiters.by_token.get(token).is_some_and(|waiter| waiter.number == number) {
-            waiters.by_token.remove(token);
-        }
+        let is_there = waiters.get(&wait.token).is_some_and(|waiter| waiter.number == wait.number);
+        if is_there { waiters.remove(&wait.token) } else { None }
     }
 
-    fn waiters(&self) -> MutexGuard<'_, Waiters> {
+    fn waiters(&self) -> MutexGuard<'_, HashMap<TokenDigest, Waiter>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        self.approvals.leave(&self.token, self.number);
+        self.approvals.leave(&self.wait);
     }
 }
 
@@ -157,13 +186,17 @@ mod tests {
         [Token::random(), Token::random()].map(|token| token.digest(&sealer))
     }
 
+    fn enter(approvals: &Arc<Approvals>, token: TokenDigest, number: i64) -> Result<Waiting, AwaitError> {
+        Approvals::enter(approvals, Wait { token, number })
+    }
+
     #[tokio::test]
     async fn the_newest_waiter_is_woken_and_the_older_one_told() {
         let [token, other] = digests();
         let approvals = Arc::new(Approvals::default());
-        let mut older = Approvals::enter(&approvals, token).unwrap();
-        let mut newer = Approvals::enter(&approvals, token).unwrap();
-        let mut elsewhere = Approvals::enter(&approvals, other).unwrap();
+        let mut older = enter(&approvals, token, 1).unwrap();
+        let mut newer = enter(&approvals, token, 2).unwrap();
+        let mut elsewhere = enter(&approvals, other, 1).unwrap();
         assert!((&mut older.woken).await.is_err());
         drop(older);
         approvals.wake(&token);
@@ -172,11 +205,20 @@ mod tests {
     }
 
     #[test]
+    fn whoever_comes_late_to_an_older_number_does_not_wait() {
+        let [token, _] = digests();
+        let approvals = Arc::new(Approvals::default());
+        let _newer = enter(&approvals, token, 2).unwrap();
+        assert!(matches!(enter(&approvals, token, 1), Err(AwaitError::Superseded)));
+        assert_eq!(approvals.waits(), [Wait { token, number: 2 }]);
+    }
+
+    #[test]
     fn whoever_leaves_leaves_nothing_behind() {
         let approvals = Arc::new(Approvals::default());
-        let waiting = digests().map(|token| Approvals::enter(&approvals, token).unwrap());
-        assert_eq!(approvals.waiters().by_token.len(), 2);
+        let waiting = digests().map(|token| enter(&approvals, token, 1).unwrap());
+        assert_eq!(approvals.waiters().len(), 2);
         drop(waiting);
-        assert!(approvals.waiters().by_token.is_empty());
+        assert!(approvals.waiters().is_empty());
     }
 }

@@ -37,7 +37,7 @@ pub struct InvalidPhoneKey;
 pub struct Challenge(String);
 
 /// A key that a phone brings, and what it shows with it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Registration {
     pub token: Token,
     pub device: PublicKey,

@@ -26,6 +26,7 @@ pub enum Flow<'a> {
 }
 
 /// The nonce of one sign-in, as the browser keeps it and the provider repeats it.
+#[derive(Clone)]
 pub struct Nonce {
     text: Zeroizing<String>,
     expires_at: Timestamp,

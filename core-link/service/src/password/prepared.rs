@@ -4,7 +4,7 @@ use super::{Password, PasswordError, PasswordHash, Passwords, Verdict};
 use crate::person::Person;
 
 /// What became of a password. Whether it still holds, the transaction looks.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum PreparedPassword {
     New(PasswordHash),
     TooWeak,

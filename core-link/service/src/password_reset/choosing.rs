@@ -26,7 +26,7 @@ pub struct Choice {
 }
 
 /// The part of a reset that is too slow for a transaction.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Prepared {
     token: Token,
     password: PreparedPassword,

@@ -1,6 +1,6 @@
 //! What can go wrong with the store, told apart by whether anything may have changed.
 
-use std::{io, path::PathBuf, sync::Arc};
+use std::{io, sync::Arc};
 
 use crate::sealing::OpenSealedError;
 
@@ -64,26 +64,36 @@ impl StoreError {
 /// The store does not open.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    #[error("cannot make the database file {path}")]
+    #[error("cannot make the database file {database}")]
     Create {
-        path: PathBuf,
+        database: String,
         #[source]
         source: io::Error,
     },
-    #[error("cannot open the database {path}")]
+    #[error("cannot open the database {database}")]
     Database {
-        path: PathBuf,
+        database: String,
         #[source]
         source: StoreError,
     },
-    #[error("a newer version wrote the database {path} (its migration {migration} is not known here)")]
-    Newer { path: PathBuf, migration: i64 },
-    #[error("cannot bring the database {path} up to date")]
+    #[error("cannot connect to the database {database}")]
+    Unreachable {
+        database: String,
+        #[source]
+        source: Box<sqlx::Error>,
+    },
+    #[error("the server refuses the user or the password for the database {database}")]
+    WrongPassword { database: String },
+    #[error("there is no database {database}; make it on the server, with `createdb`")]
+    NoSuchDatabase { database: String },
+    #[error("a newer version wrote the database {database} (its migration {migration} is not known here)")]
+    Newer { database: String, migration: i64 },
+    #[error("cannot bring the database {database} up to date")]
     Migrate {
-        path: PathBuf,
+        database: String,
         #[source]
         source: Box<sqlx::migrate::MigrateError>,
     },
-    #[error("the database {path} belongs to another master key")]
-    OtherMasterKey { path: PathBuf },
+    #[error("the database {database} belongs to another master key")]
+    OtherMasterKey { database: String },
 }

@@ -1,7 +1,7 @@
 //! At most once: an operation that is repeated gets the reply of the first time.
 //!
-//! The claim is a row inserted as the first statement of the effect's transaction. There is one writer, so a repeat
-//! always finds the first finished, and its reply stored, or undone.
+//! The claim is a row inserted as the first statement of the effect's transaction. On SQLite there is one writer, so a
+//! repeat always finds the first finished, and its reply stored, or undone; on Postgres it waits at that row until then.
 
 use std::{fmt, time::Duration};
 
@@ -14,6 +14,7 @@ use crate::{activity::Entry, sealing::Place};
 const REPLAY_WINDOW: Duration = Duration::from_mins(10);
 
 /// One thing a person asked for, however often it is sent. Its parts are secret: they hold the person's token.
+#[derive(Clone)]
 pub struct Operation {
     pub id: String,
     pub kind: &'static str,
@@ -76,8 +77,11 @@ where
         Outcome::Refuse(reply, entry) => {
             tx.undo().await?;
             tx.record(&entry).await?;
-            if let Some(claim) = &claim {
-                claim.take(tx).await?;
+            if let Some(claim) = &claim
+                && !claim.take(tx).await?
+            {
+                // Undoing let go of the claim for a moment, and a repeat took it, refused as this one, and was faster.
+                return Ok((claim.stored_reply(tx).await?, Effects::Undo));
             }
             reply
         }

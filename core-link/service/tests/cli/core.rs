@@ -47,16 +47,22 @@ impl Folder {
 
     /// A running Core that takes commands.
     pub(crate) fn serve(&self) -> Core<'_> {
-        self.serve_on("127.0.0.1:0".to_owned())
+        self.serve_under(&[])
+    }
+
+    /// A running Core with more in its environment.
+    pub(crate) fn serve_under(&self, environment: &[(&str, &str)]) -> Core<'_> {
+        self.serve_on("127.0.0.1:0".to_owned(), environment)
     }
 
     pub(crate) fn serve_with_metrics(&self) -> Core<'_> {
         let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        self.serve_on(free.to_string())
+        self.serve_on(free.to_string(), &[])
     }
 
-    fn serve_on(&self, metrics: String) -> Core<'_> {
+    fn serve_on(&self, metrics: String, environment: &[(&str, &str)]) -> Core<'_> {
         let mut command = self.command("serve");
+        command.envs(environment.iter().copied());
         let process = command.args(["--metrics-listen", &metrics]).stderr(Stdio::piped()).spawn().unwrap();
         let mut core = Core { folder: self, process, metrics };
         until("Core takes commands", || {

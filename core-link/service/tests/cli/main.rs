@@ -9,6 +9,7 @@ mod hosts;
 mod locations;
 mod openid;
 mod people;
+mod stopping;
 
 use std::{
     io::{Read, Write},

@@ -22,7 +22,7 @@ use time::{Duration, OffsetDateTime};
 use crate::core::{Core, is_connected, until};
 
 /// Chain and key of a certificate for one domain that lasts so long.
-fn issue(domain: &str, lifetime: Duration) -> (String, String) {
+pub(crate) fn issue(domain: &str, lifetime: Duration) -> (String, String) {
     let key = KeyPair::generate().unwrap();
     let mut params = CertificateParams::new(vec![domain.to_owned()]).unwrap();
     params.not_before = OffsetDateTime::now_utc() - Duration::HOUR;

@@ -9,19 +9,25 @@ use postern_core::{
     config::{Config, Flags},
     edges::{EdgeError, EdgeView, Edges, Reach, Stage},
     sealing::MasterKey,
-    serve::{Installation, start_supervisor},
+    serve::{Following, Installation, dispatcher, start_supervisor},
     store::Store,
 };
 use postern_core_link::{EdgeAddress, LinkState, Supervisor};
-use tokio::{task::JoinHandle, time::timeout};
+use tokio::{
+    task::{JoinHandle, JoinSet},
+    time::timeout,
+};
+use tokio_util::sync::CancellationToken;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A Core without its socket.
 pub(crate) struct Core {
     pub(crate) edges: Arc<Edges>,
-    pub(crate) certificates: Certificates,
+    pub(crate) certificates: Arc<Certificates>,
     supervisor: Supervisor,
+    /// They follow what other Cores on the same store change.
+    _following: JoinSet<()>,
     config: Config,
     installation: Installation,
 }
@@ -30,21 +36,34 @@ impl Core {
     pub(crate) async fn start(folder: &Path) -> Self {
         let config = config(folder);
         let installation = Installation::open(&config).await.unwrap();
-        let supervisor = start_supervisor(&config, &installation).await.unwrap();
+        let dispatcher = dispatcher(&config, &installation);
+        let supervisor = start_supervisor(&config, &installation, dispatcher).await.unwrap();
         let reach = Reach::Running(supervisor.clone());
-        let certificates = Certificates::new(installation.store.clone(), reach.clone());
-        let edges = Edges::new(installation.store.clone(), installation.authority.clone(), reach);
+        let certificates = Arc::new(Certificates::new(installation.store.clone(), reach.clone()));
+        let edges = Arc::new(Edges::new(installation.store.clone(), installation.authority.clone(), reach));
         edges.start_links().await.unwrap();
-        Self { edges: Arc::new(edges), certificates, supervisor, config, installation }
+        let following = Following {
+            store: installation.store.clone(),
+            supervisor: supervisor.clone(),
+            edges: Arc::clone(&edges),
+            certificates: Arc::clone(&certificates),
+        };
+        let mut tasks = JoinSet::new();
+        following.start(&mut tasks, &CancellationToken::new());
+        Self { edges, certificates, supervisor, _following: tasks, config, installation }
     }
 
     /// The same store and the same Edges, in the hands of somebody with another clock.
     pub(crate) async fn with_clock(&self, clock: Clock) -> (Certificates, Edges) {
-        let key = MasterKey::load(&self.config.master_key_file).unwrap();
-        let store = Store::open_with_clock(&self.config.database, key, clock).await.unwrap();
+        let store = self.store_with_clock(clock).await;
         let reach = Reach::Running(self.supervisor.clone());
         let edges = Edges::new(store.clone(), self.installation.authority.clone(), reach.clone());
         (Certificates::new(store, reach), edges)
+    }
+
+    pub(crate) async fn store_with_clock(&self, clock: Clock) -> Store {
+        let key = MasterKey::load(&self.config.master_key_file).unwrap();
+        Store::open_with_clock(&self.config.database, key, clock).await.unwrap()
     }
 
     /// The database and the master key stand in here.

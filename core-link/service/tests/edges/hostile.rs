@@ -173,6 +173,7 @@ fn corpus() -> Vec<CoreRequest> {
                 core_request::Payload::Probe(_)
                     | core_request::Payload::ProbeReply(_)
                     | core_request::Payload::Draining(_)
+                    | core_request::Payload::Cancel(_)
                     | core_request::Payload::AwaitRemoteMfaFinish(_)
             )
         )

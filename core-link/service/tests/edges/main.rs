@@ -1,4 +1,5 @@
-//! Adopting, listing, disabling and removing Edges, over real sockets; a crash at each step of an adoption.
+//! Adopting, listing, disabling and removing Edges, over real sockets; a crash at each step of an adoption;
+//! several Cores on one store.
 
 #![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
@@ -8,4 +9,5 @@ mod changing;
 mod core;
 mod hostile;
 mod proxy;
+mod several;
 mod stock;

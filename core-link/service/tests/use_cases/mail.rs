@@ -1,6 +1,8 @@
 //! The outbox: who is told what, and what of it rests in the database.
 
+mod cores;
 mod delivery;
+mod server;
 
 use postern_core::{enrollment, mail::MailUse};
 

@@ -6,6 +6,7 @@ mod activation;
 mod administration;
 mod auth_log;
 mod authenticator;
+mod cores;
 mod debug;
 mod devices;
 mod enrollment;
@@ -19,6 +20,7 @@ mod operations;
 mod password_reset;
 mod peers;
 mod phones;
+mod place;
 mod polling;
 mod posture;
 mod recorded;
@@ -31,3 +33,6 @@ mod support;
 mod tokens;
 mod wireguard;
 mod writer;
+
+/// The same tests run in `on_postgres.rs`.
+const KIND: place::Kind = place::Kind::Sqlite;

@@ -26,9 +26,8 @@ impl Core {
     }
 
     async fn password_of_joe(&self) -> String {
-        let mut reader = self.reader().await;
-        let hash = sqlx::query_scalar("SELECT password_hash FROM people WHERE login = 'joe'");
-        hash.fetch_one(&mut reader).await.unwrap()
+        let hash: Vec<(String,)> = self.rows("SELECT password_hash FROM people WHERE login = 'joe'").await;
+        hash[0].0.clone()
     }
 }
 

@@ -27,7 +27,6 @@ use postern_core::{
     password::Passwords,
     person::{self, AddPersonError, NewPerson, PersonForm},
     posture::Policy,
-    sealing::MasterKey,
     store::{Store, StoreError},
 };
 use postern_core_link::{EdgeId, Handler as _, OperationId, Reply, Request};
@@ -35,7 +34,8 @@ use postern_proto::{
     client_types as client,
     proxy::{DeviceInfo, core_request, core_response},
 };
-use tempfile::TempDir;
+
+use crate::place::{Database, Place};
 
 pub(crate) const START: i64 = 1_795_000_000;
 pub(crate) const DAY: i64 = 24 * 3600;
@@ -47,14 +47,12 @@ pub(crate) struct Core {
     pub(crate) store: Store,
     pub(crate) dispatcher: Dispatcher,
     clock: Arc<AtomicI64>,
-    folder: TempDir,
+    place: Arc<Place>,
 }
 
 impl Core {
     pub(crate) async fn start() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        MasterKey::create(&folder.path().join("master.key")).unwrap();
-        Self::open(folder, Arc::new(AtomicI64::new(START))).await
+        Self::open(Arc::new(Place::new()), Arc::new(AtomicI64::new(START))).await
     }
 
     /// With one location, 10.10.0.0/24, and one person, joe.
@@ -65,15 +63,14 @@ impl Core {
         core
     }
 
-    async fn open(folder: TempDir, clock: Arc<AtomicI64>) -> Self {
+    async fn open(place: Arc<Place>, clock: Arc<AtomicI64>) -> Self {
         let now = Arc::clone(&clock);
         let source = Clock::new(move || Timestamp::from_unix(now.load(Ordering::SeqCst)));
-        let key = MasterKey::load(&folder.path().join("master.key")).unwrap();
-        let store = Store::open_with_clock(&folder.path().join("core.db"), key, source).await.unwrap();
+        let store = Store::open_with_clock(place.address(), place.key(), source).await.unwrap();
         let id = store.write::<_, StoreError, _>(|tx| Box::pin(instance::ensure(tx))).await.unwrap();
         let instance = instance(id);
         let passwords = Passwords::new(NonZeroUsize::new(2).unwrap());
-        Self { dispatcher: Dispatcher::new(store.clone(), passwords, instance), store, clock, folder }
+        Self { dispatcher: Dispatcher::new(store.clone(), passwords, instance), store, clock, place }
     }
 
     /// The same Core under other settings.
@@ -88,11 +85,21 @@ impl Core {
     /// Ends this Core and starts it again on what it left.
     pub(crate) async fn restart(self) -> Self {
         self.store.close().await;
-        Self::open(self.folder, self.clock).await
+        Self::open(self.place, self.clock).await
+    }
+
+    /// Another Core on the same database, with the same clock.
+    pub(crate) async fn beside(&self) -> Self {
+        Self::open(Arc::clone(&self.place), Arc::clone(&self.clock)).await
     }
 
     pub(crate) fn database(&self) -> PathBuf {
-        self.folder.path().join("core.db")
+        self.place.folder.path().join("core.db")
+    }
+
+    /// `None` on SQLite.
+    pub(crate) fn server(&self) -> Option<&Database> {
+        self.place.server.as_ref()
     }
 
     pub(crate) fn wait(&self, seconds: i64) {

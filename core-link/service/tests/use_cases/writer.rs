@@ -1,38 +1,38 @@
 //! The store's one writer: groups, panics, crashes.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use metrics_exporter_prometheus::PrometheusBuilder;
 use postern_core::store::{Store, StoreError};
-use tokio::sync::oneshot;
+use tokio::sync::Notify;
 
 use crate::store::{note, notes, opened, write};
 
 /// Occupies the writer until it is let go, so that others queue up behind.
 struct Holder {
-    begun: oneshot::Receiver<()>,
-    release: oneshot::Sender<()>,
+    begun: Arc<Notify>,
+    release: Arc<Notify>,
 }
 
 impl Holder {
     async fn has_begun(&mut self) {
-        (&mut self.begun).await.unwrap();
+        self.begun.notified().await;
     }
 
     fn let_go(self) {
-        self.release.send(()).unwrap();
+        self.release.notify_one();
     }
 }
 
 fn hold(store: &Store) -> (Holder, impl Future<Output = Result<(), StoreError>> + use<>) {
-    let (release, released) = oneshot::channel::<()>();
-    let (began, begun) = oneshot::channel();
+    let (release, begun) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (released, began) = (Arc::clone(&release), Arc::clone(&begun));
     let store = store.clone();
     let held = async move {
         let held = store.write(move |tx| {
             Box::pin(async move {
-                began.send(()).unwrap();
-                released.await.unwrap();
+                began.notify_one();
+                released.notified().await;
                 note(tx, "held").await
             })
         });
@@ -157,17 +157,18 @@ fn a_crash_in_the_middle_leaves_whole_changes_only() {
     crashing.block_on(async {
         let store = opened(&folder).await;
         write(&store, "committed").await.unwrap();
-        let (began, begun) = oneshot::channel();
+        let begun = Arc::new(Notify::new());
+        let began = Arc::clone(&begun);
         let unfinished = store.write::<(), StoreError, _>(move |tx| {
             Box::pin(async move {
                 note(tx, "half-made").await?;
-                began.send(()).unwrap();
+                began.notify_one();
                 std::future::pending().await
             })
         });
         tokio::select! {
             _ = unfinished => panic!("it cannot end"),
-            begun = begun => begun.unwrap(),
+            () = begun.notified() => {}
         }
     });
     crashing.shutdown_background();

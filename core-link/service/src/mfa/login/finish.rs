@@ -9,6 +9,7 @@ use super::super::{
 use super::{Method, RESULT_KEPT, mailed, signed};
 use crate::{
     activity::{Attempt, Factor},
+    changes::Topic,
     clock::Timestamp,
     device::DeviceId,
     instance::InstanceId,
@@ -157,6 +158,7 @@ pub async fn finish(
     let until = tx.now().after(lifetime);
     if session.method == Method::MobileApproval {
         tx.approve_login(&session, &preshared_key, until).await?;
+        tx.announce(Topic::Approvals).await?;
         let (approvals, token) = (Arc::clone(approvals), shown.token.digest(tx.sealer()));
         tx.after_commit(move || approvals.wake(&token));
     } else {

@@ -13,7 +13,7 @@ use sqlx::{
 use super::pool;
 use crate::store::{OpenError, StoreError};
 
-const FILES: [(i64, &str, &str); 9] = [
+const FILES: [(i64, &str, &str); 10] = [
     (1, "start", include_str!("../../../migrations/sqlite/0001_start.sql")),
     (2, "edges", include_str!("../../../migrations/sqlite/0002_edges.sql")),
     (3, "hosts", include_str!("../../../migrations/sqlite/0003_hosts.sql")),
@@ -23,11 +23,13 @@ const FILES: [(i64, &str, &str); 9] = [
     (7, "openid", include_str!("../../../migrations/sqlite/0007_openid.sql")),
     (8, "phones", include_str!("../../../migrations/sqlite/0008_phones.sql")),
     (9, "web certificate", include_str!("../../../migrations/sqlite/0009_web_certificate.sql")),
+    (10, "several Cores", include_str!("../../../migrations/sqlite/0010_several_cores.sql")),
 ];
 
 /// Brings the file up to date, each migration in a transaction.
 pub(super) async fn run(options: SqliteConnectOptions, path: &Path) -> Result<(), OpenError> {
-    let failed = |source: sqlx::Error| OpenError::Database { path: path.to_owned(), source: source.into() };
+    let failed =
+        |source: sqlx::Error| OpenError::Database { database: path.display().to_string(), source: source.into() };
     let pool = pool(1).connect_with(options.foreign_keys(false)).await.map_err(failed)?;
     let migrations = FILES.iter().map(|&(version, description, sql)| {
         let sql = sqlx::SqlStr::from_static(sql);
@@ -37,17 +39,17 @@ pub(super) async fn run(options: SqliteConnectOptions, path: &Path) -> Result<()
     let dangling = sqlx::query("PRAGMA foreign_key_check").fetch_optional(&pool).await;
     pool.close().await;
     outcome.map_err(|error| {
-        let path = path.to_owned();
+        let database = path.display().to_string();
         if let MigrateError::VersionMissing(migration) = error {
-            OpenError::Newer { path, migration }
+            OpenError::Newer { database, migration }
         } else {
-            OpenError::Migrate { path, source: Box::new(error) }
+            OpenError::Migrate { database, source: Box::new(error) }
         }
     })?;
     match dangling.map_err(failed)? {
         None => Ok(()),
         Some(_) => Err(OpenError::Database {
-            path: path.to_owned(),
+            database: path.display().to_string(),
             source: StoreError::Damaged { table: "one that refers to another" },
         }),
     }

@@ -22,10 +22,7 @@ use super::{
     Part, Tx, acquire,
     trouble::{FULL, INPUT_OUTPUT, is_trouble, result_code},
 };
-use crate::{
-    activity::AuthLine,
-    store::{Effects, StoreError},
-};
+use crate::store::{Effects, StoreError, sql::Connection};
 
 /// At about 5,000 changes a second this is a fifth of a second of waiting; later callers are better told at once.
 const QUEUE_CAPACITY: usize = 1024;
@@ -199,7 +196,8 @@ impl Groups {
             None => Tx::new(acquire(&self.pool).await?, self.part.clone()),
         };
         let tx = self.tx.insert(tx);
-        tx.begin().await?;
+        // Ends with the commit, which takes what the last job did along.
+        tx.run("BEGIN IMMEDIATE; SAVEPOINT job").await?;
         Ok(tx)
     }
 
@@ -207,20 +205,16 @@ impl Groups {
     async fn give_up(&mut self) {
         if let Some(tx) = self.tx.take() {
             // The connection is dropped either way.
-            tx.connection.close().await.ok();
+            if let Connection::Sqlite(connection) = tx.connection {
+                connection.close().await.ok();
+            }
         }
     }
 
     async fn sweep(&mut self) {
         let swept = async {
             let tx = self.begin().await?;
-            tx.sweep_operations().await?;
-            tx.sweep_enrollment_tokens().await?;
-            tx.sweep_logins().await?;
-            tx.sweep_mails().await?;
-            tx.sweep_password_resets().await?;
-            tx.sweep_openid_nonces().await?;
-            tx.sweep_approvals().await?;
+            tx.sweep().await?;
             tx.run("COMMIT").await
         };
         if let Err(error) = swept.await {
@@ -266,10 +260,10 @@ async fn run_job(tx: &mut Tx, job: &mut dyn Job) -> Result<Option<StoreError>, S
 }
 
 async fn commit(tx: &mut Tx) -> Result<(), StoreError> {
-    let Err(source) = sqlx::query("COMMIT").execute(&mut *tx.connection).await else {
+    let Connection::Sqlite(connection) = &mut tx.connection else { return Err(StoreError::Closed) };
+    let Err(source) = sqlx::query("COMMIT").execute(&mut **connection).await else {
         metrics::counter!("postern_core_store_commits_total").increment(1);
-        tx.log.lines.drain(..).for_each(AuthLine::write);
-        tx.log.news.drain(..).for_each(|tell| tell());
+        tx.log.leave();
         return Ok(());
     };
     let certainly_undone = match result_code(&source) {

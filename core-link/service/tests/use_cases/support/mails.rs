@@ -26,12 +26,8 @@ impl Core {
 
     /// What waits to be sent, oldest first.
     pub(crate) async fn mails(&self) -> Vec<Mail> {
-        let mut reader = self.reader().await;
-        let rows: Vec<(Vec<u8>, String, Vec<u8>)> =
-            sqlx::query_as("SELECT name, kind, sealed_content FROM mails WHERE outcome = 'waiting' ORDER BY id")
-                .fetch_all(&mut reader)
-                .await
-                .unwrap();
+        let waiting = "SELECT name, kind, sealed_content FROM mails WHERE outcome = 'waiting' ORDER BY id";
+        let rows: Vec<(Vec<u8>, String, Vec<u8>)> = self.rows(waiting).await;
         let open = |(name, kind, sealed): (Vec<u8>, String, Vec<u8>)| {
             let place = Place { table: "mails", column: "sealed_content", row: &name };
             let content = self.store.sealer().open(place, &sealed).unwrap();

@@ -1,0 +1,21 @@
+-- What several Cores on one database tell each other.
+
+-- Grows with each change of what Cores hold in memory, in the transaction of that change.
+CREATE TABLE changes (
+    topic TEXT NOT NULL PRIMARY KEY,
+    number INTEGER NOT NULL
+);
+
+-- Jobs that one Core at a time does.
+CREATE TABLE leases (
+    job TEXT NOT NULL PRIMARY KEY,
+    -- The instance id of a Core's run, as on the wire.
+    holder TEXT NOT NULL,
+    -- Grows with each new holder. What is done under a lease shows it.
+    fencing INTEGER NOT NULL,
+    -- By the database's clock.
+    expires_at INTEGER NOT NULL
+);
+
+-- The number of the newest wait for this login's approval, at whichever Core that is. 0: nobody has waited yet.
+ALTER TABLE mfa_sessions ADD COLUMN waiter INTEGER NOT NULL DEFAULT 0;

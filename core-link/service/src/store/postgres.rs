@@ -1,0 +1,134 @@
+//! The store on Postgres, which several Cores may share.
+//!
+//! Every wait has an end, on both sides: a Core that freezes within a transaction does not hold the others, and a server
+//! that freezes does not hold a Core.
+
+mod listener;
+mod migrations;
+mod opening;
+mod session;
+mod sessions;
+mod trouble;
+mod writers;
+
+use std::{error::Error, time::Duration};
+
+use futures::{FutureExt as _, future::BoxFuture};
+pub(super) use session::Session;
+use sessions::Sessions;
+use sqlx::ConnectOptions as _;
+use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+pub(super) use writers::Work;
+use writers::Writers;
+
+use super::{
+    Effects, OpenError, ServerAddress, StoreError,
+    tx::{Part, Tx},
+};
+
+/// Reads at the same time, apart from changes: polls never wait behind logins.
+const READERS: u32 = 8;
+/// A caller leaves after 4 s.
+const READ_TIME_MAX: Duration = Duration::from_secs(3);
+const SWEEP_INTERVAL: Duration = Duration::from_secs(2);
+/// All named queries fit; a statement is then prepared once for each connection.
+const STATEMENTS_CACHED: usize = 256;
+/// The server's side of every wait, in milliseconds. What is left of a Core that froze or was cut off ends by these.
+const LIMITS: [(&str, &str); 5] = [
+    ("idle_in_transaction_session_timeout", "1000"),
+    ("lock_timeout", "1000"),
+    ("statement_timeout", "3000"),
+    ("tcp_user_timeout", "3000"),
+    ("client_connection_check_interval", "1000"),
+];
+
+/// The database, open for reading and writing.
+pub(super) struct Database {
+    readers: Sessions,
+    writers: Writers,
+    stopping: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl Database {
+    pub(super) async fn open(server: &ServerAddress, part: Part) -> Result<Self, OpenError> {
+        let options = server.options().disable_statement_logging();
+        let options = options.application_name("postern-core").statement_cache_capacity(STATEMENTS_CACHED);
+        opening::prepare(&options, server).await?;
+        let options = options.options(LIMITS);
+        let reading = options.clone().options([("default_transaction_read_only", "on")]);
+        let (listening, changed) = (reading.clone(), part.changed.clone());
+        let writers = Writers::new(options, part.clone());
+        let database = Self {
+            readers: Sessions::new(reading, READERS, part),
+            writers,
+            stopping: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+        };
+        let sweeping = sweep(database.writers.clone(), database.stopping.clone());
+        database.tasks.spawn(sweeping);
+        database.tasks.spawn(listener::listen(listening, changed, database.stopping.clone()));
+        database.tasks.close();
+        Ok(database)
+    }
+
+    pub(super) async fn read<T, E, F>(&self, job: F) -> Result<T, E>
+    where
+        F: for<'a> FnOnce(&'a mut Tx) -> BoxFuture<'a, Result<T, E>> + Send,
+        E: From<StoreError>,
+    {
+        let mut lease = self.readers.lease().await?;
+        metrics::counter!("postern_core_store_reads_total").increment(1);
+        match timeout(READ_TIME_MAX, job(&mut lease)).await {
+            Ok(read) => read,
+            Err(_) => Err(StoreError::Unavailable { source: sqlx::Error::PoolTimedOut.into() }.into()),
+        }
+    }
+
+    pub(super) async fn submit<T, F>(&self, kind: Work, job: F) -> Result<T, StoreError>
+    where
+        F: for<'a> FnOnce(&'a mut Tx) -> BoxFuture<'a, (T, Effects)> + Clone + Send + 'static,
+        T: Send + 'static,
+    {
+        self.writers.submit(kind, job).await
+    }
+
+    pub(super) async fn close(&self) {
+        self.stopping.cancel();
+        self.tasks.wait().await;
+        self.writers.close().await;
+        self.readers.close().await;
+    }
+}
+
+/// Deletes what has expired, until the store closes.
+async fn sweep(writers: Writers, stopping: CancellationToken) {
+    let mut ticks = interval(SWEEP_INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut is_failing = false;
+    loop {
+        tokio::select! {
+            () = stopping.cancelled() => return,
+            _ = ticks.tick() => {}
+        }
+        let swept = writers.submit(Work::Plain, sweep_once).await.flatten();
+        match (&swept, std::mem::replace(&mut is_failing, swept.is_err())) {
+            (Ok(()), true) => tracing::info!("the store can be changed again"),
+            (Err(error), false) => {
+                tracing::warn!(error = error as &dyn Error, "cannot delete what has expired in the store");
+            }
+            (Ok(()), false) | (Err(_), true) => {}
+        }
+    }
+}
+
+fn sweep_once(tx: &mut Tx) -> BoxFuture<'_, (Result<(), StoreError>, Effects)> {
+    let swept = tx.sweep();
+    async {
+        let swept = swept.await;
+        let effects = if swept.is_ok() { Effects::Keep } else { Effects::Undo };
+        (swept, effects)
+    }
+    .boxed()
+}

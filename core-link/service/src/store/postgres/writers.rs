@@ -1,0 +1,224 @@
+//! Changes on Postgres: each a serializable transaction, run again when it collides with another one.
+//!
+//! So a use case may look and then change as if it were alone, on every Core. A change ends also when its caller has
+//! left, and what it tells leaves only from the attempt that was committed.
+
+use std::{
+    panic::AssertUnwindSafe,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use futures::{FutureExt as _, future::BoxFuture};
+use sqlx::postgres::PgConnectOptions;
+use tokio::{
+    sync::{Mutex, Semaphore, TryAcquireError, oneshot},
+    time::{sleep, timeout, timeout_at},
+};
+use tokio_util::task::TaskTracker;
+
+use super::{
+    session::Health,
+    sessions::{Lease, Sessions},
+    trouble::{is_undone_for_certain, trouble},
+};
+use crate::store::{
+    Effects, StoreError,
+    tx::{Log, Part, Tx},
+};
+
+/// Changes at the same time; a Core needs few, and a server has about a hundred connections for all.
+const WRITERS: u32 = 12;
+/// Who comes later is better told at once.
+const WAITING_MAX: usize = 1024;
+/// All attempts together. A caller leaves after 4 s.
+const CHANGE_TIME_MAX: Duration = Duration::from_secs(2);
+/// Before the second attempt; doubles, and is jittered.
+const PAUSE_FIRST: Duration = Duration::from_millis(4);
+const PAUSE_MAX: Duration = Duration::from_millis(100);
+const CONSTRAINT_ATTEMPTS: u32 = 3;
+/// Longer than the server takes for any statement.
+const COMMIT_TIME_MAX: Duration = Duration::from_secs(1);
+
+#[derive(Clone)]
+pub(super) struct Writers {
+    lanes: Arc<Lanes>,
+    seats: Arc<Semaphore>,
+    tasks: TaskTracker,
+}
+
+struct Lanes {
+    sessions: Sessions,
+    /// Held by who tries again: those who collided do not collide with each other once more.
+    repeating: Mutex<()>,
+}
+
+/// What doing it twice would do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::store) enum Work {
+    /// It begins with the claim of an operation, so that the second time finds out whether the first took place.
+    Claimed,
+    Plain,
+}
+
+/// How an attempt ended that did not succeed.
+enum Failure {
+    /// Certainly undone, and worth trying again.
+    Again(StoreError),
+    /// The connection was lost while it was committed.
+    InDoubt(StoreError),
+    Final(StoreError),
+}
+
+impl Writers {
+    pub(super) fn new(options: PgConnectOptions, part: Part) -> Self {
+        let lanes = Lanes { sessions: Sessions::new(options, WRITERS, part), repeating: Mutex::default() };
+        let seats = Arc::new(Semaphore::new(WAITING_MAX));
+        Self { lanes: Arc::new(lanes), seats, tasks: TaskTracker::new() }
+    }
+
+    pub(super) async fn submit<T, F>(&self, kind: Work, job: F) -> Result<T, StoreError>
+    where
+        F: for<'a> FnOnce(&'a mut Tx) -> BoxFuture<'a, (T, Effects)> + Clone + Send + 'static,
+        T: Send + 'static,
+    {
+        let seat = Arc::clone(&self.seats).try_acquire_owned().map_err(|error| match error {
+            TryAcquireError::NoPermits => StoreError::Overloaded,
+            TryAcquireError::Closed => StoreError::Closed,
+        })?;
+        let (mut answer, answered) = oneshot::channel();
+        let lanes = Arc::clone(&self.lanes);
+        self.tasks.spawn(async move {
+            let changed = tokio::select! {
+                biased;
+                // Only before it begins: what has begun ends by itself.
+                () = answer.closed() => return,
+                lease = lanes.sessions.lease() => match lease {
+                    Ok(lease) => change(&lanes, lease, kind, job).await,
+                    Err(error) => Err(error),
+                },
+            };
+            drop(seat);
+            metrics::counter!("postern_core_store_jobs_total").increment(1);
+            answer.send(changed).ok();
+        });
+        answered.await.map_err(|_| StoreError::WriterFailed)?
+    }
+
+    /// Finishes what has begun.
+    pub(super) async fn close(&self) {
+        self.seats.close();
+        self.tasks.close();
+        self.tasks.wait().await;
+        self.lanes.sessions.close().await;
+    }
+}
+
+/// Attempts until one ends for good, or time is up.
+async fn change<T, F>(lanes: &Lanes, first: Lease<'_>, kind: Work, job: F) -> Result<T, StoreError>
+where
+    F: for<'a> FnOnce(&'a mut Tx) -> BoxFuture<'a, (T, Effects)> + Clone + Send,
+{
+    let end = Instant::now() + CHANGE_TIME_MAX;
+    let mut doubt = None;
+    let mut lease = Some(first);
+    let mut turn = None;
+    for attempts in 1.. {
+        let tried = match lease.take() {
+            Some(mut lease) => attempt(&mut lease, job.clone(), end).await,
+            None => match lanes.sessions.lease().await {
+                Ok(mut lease) => attempt(&mut lease, job.clone(), end).await,
+                Err(error) => Err(Failure::Final(error)),
+            },
+        };
+        let error = match (tried, kind) {
+            (Ok(value), _) => return Ok(value),
+            (Err(Failure::InDoubt(error)), Work::Claimed) => doubt.insert(error).share(),
+            (Err(Failure::Again(error)), _) if is_worth_repeating(&error, attempts) => error,
+            (Err(Failure::Again(error) | Failure::InDoubt(error) | Failure::Final(error)), _) => {
+                return Err(doubt.unwrap_or(error));
+            }
+        };
+        metrics::counter!("postern_core_store_repeats_total").increment(1);
+        let next = async {
+            if turn.is_none() {
+                turn = Some(lanes.repeating.lock().await);
+            }
+            sleep(pause_after(attempts)).await;
+        };
+        if timeout_at(end.into(), next).await.is_err() {
+            return Err(doubt.unwrap_or(error));
+        }
+    }
+    Err(StoreError::TimedOut)
+}
+
+async fn attempt<T, F>(tx: &mut Tx, job: F, end: Instant) -> Result<T, Failure>
+where
+    F: for<'a> FnOnce(&'a mut Tx) -> BoxFuture<'a, (T, Effects)>,
+{
+    match timeout_at(end.into(), begin(tx)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => return Err(Failure::Again(error)),
+        Err(_) => return Err(Failure::Final(StoreError::TimedOut)),
+    }
+    let (value, effects) = match timeout_at(end.into(), AssertUnwindSafe(job(tx)).catch_unwind()).await {
+        Ok(Ok(ended)) => ended,
+        Ok(Err(_)) => {
+            tx.session().roll_back().await;
+            return Err(Failure::Final(StoreError::Panicked));
+        }
+        // Its session is closed when it goes back, and with it the transaction.
+        Err(_) => return Err(Failure::Final(StoreError::TimedOut)),
+    };
+    let failure = match (tx.session().health().clone(), effects) {
+        (Health::Sound, Effects::Keep) => return commit(tx).await.map(|()| value),
+        (Health::Sound | Health::Aborted(_), Effects::Undo) => None,
+        (Health::Conflict(source), _) => Some(Failure::Again(before_commit(source))),
+        (Health::Lost(source), _) => Some(Failure::Again(StoreError::Unavailable { source })),
+        (Health::Aborted(source), Effects::Keep) => Some(Failure::Final(StoreError::Failed { source })),
+        (Health::Busy, _) => Some(Failure::Final(StoreError::TimedOut)),
+    };
+    tx.session().roll_back().await;
+    failure.map_or(Ok(value), Err)
+}
+
+async fn begin(tx: &mut Tx) -> Result<(), StoreError> {
+    tx.log = Log::default();
+    tx.session().begin().await
+}
+
+async fn commit(tx: &mut Tx) -> Result<(), Failure> {
+    let source = match timeout(COMMIT_TIME_MAX, tx.session().commit()).await {
+        Ok(Ok(())) => {
+            metrics::counter!("postern_core_store_commits_total").increment(1);
+            tx.log.leave();
+            return Ok(());
+        }
+        Ok(Err(source)) => source,
+        Err(_) => sqlx::Error::PoolTimedOut,
+    };
+    let is_undone = is_undone_for_certain(&source);
+    let source = Arc::new(source);
+    Err(if is_undone {
+        Failure::Again(before_commit(source))
+    } else {
+        Failure::InDoubt(StoreError::Uncertain { source })
+    })
+}
+
+fn before_commit(source: Arc<sqlx::Error>) -> StoreError {
+    trouble(&source).before_commit(source)
+}
+
+/// A constraint may be broken because of what another transaction did in between, so that a second look refuses what
+/// the first let through; if not, it is our mistake.
+fn is_worth_repeating(error: &StoreError, attempts: u32) -> bool {
+    !matches!(error, StoreError::Failed { .. }) || attempts < CONSTRAINT_ATTEMPTS
+}
+
+/// Jittered, so that two that collided do not collide again.
+fn pause_after(attempts: u32) -> Duration {
+    let longest = PAUSE_FIRST.saturating_mul(1 << attempts.min(10)).min(PAUSE_MAX);
+    longest.mul_f64(rand::random_range(0.25..1.0))
+}

@@ -1,0 +1,5 @@
+//! Two Cores on one database.
+
+mod approvals;
+mod leases;
+mod operations;

@@ -1,0 +1,149 @@
+//! A Core that keeps up with a tenth of what is asked: what is refused, and what it still does.
+
+use std::time::Duration;
+
+use postern_proto::{
+    client_types::{ClientMfaStartRequest, ClientMfaStartResponse, InstanceInfoRequest},
+    proxy::{core_request, core_response::Payload},
+    version::Peer,
+};
+use tokio::{
+    task::JoinSet,
+    time::{Instant, MissedTickBehavior, interval},
+};
+
+use super::core::{PipeCore, context, edge, edge_in_zone, peer, polled, zone};
+use crate::core_client::{CallError, CoreClient};
+
+const SERVED_A_SECOND: u32 = 300;
+const OFFERED_A_SECOND: u32 = 10 * SERVED_A_SECOND;
+/// One in so many is a login.
+const LOGINS: u32 = 20;
+const SECONDS: u32 = 10;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Poll,
+    Login,
+}
+
+struct Outcome {
+    kind: Kind,
+    error: Option<CallError>,
+    /// In the time of the test.
+    waited: Duration,
+    /// Of this machine.
+    took: Duration,
+}
+
+#[tokio::test(start_paused = true)]
+async fn ten_times_too_much_costs_polls_and_neither_goodput_nor_logins() {
+    let (registry, client) = edge();
+    let mut serving = JoinSet::new();
+    serving.spawn(serve_slowly(PipeCore::ours(&registry, "slow")));
+    let outcomes = offer(&client).await;
+
+    let served = outcomes.iter().filter(|outcome| outcome.error.is_none()).count();
+    let refused = outcomes.iter().filter(|outcome| outcome.error == Some(CallError::Overloaded)).count();
+    assert_eq!(served + refused, outcomes.len(), "nothing is lost, and nothing waits in vain");
+    assert!(served * 10 >= (SERVED_A_SECOND * SECONDS) as usize * 9, "goodput: {served}");
+
+    let logins = outcomes.iter().filter(|outcome| outcome.kind == Kind::Login);
+    let (well, all) = logins.fold((0, 0), |(well, all), login| (well + usize::from(login.error.is_none()), all + 1));
+    assert!(well * 100 >= all * 95, "logins: {well} of {all}");
+    let waited = outcomes.iter().map(|outcome| outcome.waited).max().unwrap();
+    assert!(waited < Duration::from_secs(1), "nobody waits for long: {waited:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_waits_for_nothing_and_costs_next_to_nothing() {
+    let (registry, client) = edge();
+    let mut serving = JoinSet::new();
+    serving.spawn(serve_slowly(PipeCore::ours(&registry, "slow")));
+    let outcomes = offer(&client).await;
+
+    let refused = outcomes.iter().filter(|outcome| outcome.error.is_some());
+    let (waited, mut took): (Vec<_>, Vec<_>) = refused.map(|outcome| (outcome.waited, outcome.took)).unzip();
+    assert!(waited.iter().all(Duration::is_zero));
+    took.sort_unstable();
+    let median = took[took.len() / 2];
+    assert!(median < Duration::from_millis(1), "{median:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn when_the_crowd_has_gone_polls_are_served_again_at_once() {
+    let (registry, client) = edge();
+    let mut serving = JoinSet::new();
+    serving.spawn(serve_slowly(PipeCore::ours(&registry, "slow")));
+    offer(&client).await;
+    assert_eq!(registry.in_flight(), 0);
+    assert_eq!(call(client, Kind::Poll).await.error, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_busy_core_of_the_own_zone_leaves_polls_to_one_that_is_not_busy() {
+    let (registry, client) = edge_in_zone("north");
+    let near = PipeCore::connect(&registry, &Peer { zone: zone("north"), ..peer(Some("slow")) }, 4_096);
+    let mut serving = JoinSet::new();
+    serving.spawn(serve_slowly(near));
+    let mut free = PipeCore::ours(&registry, "free");
+    let mut calls = JoinSet::new();
+    calls.spawn({
+        let client = client.clone();
+        async move { offer(&client).await }
+    });
+    let answering = async {
+        loop {
+            let request = free.request().await;
+            free.reply(request.id, reply_to(&request.payload));
+        }
+    };
+    let outcomes = tokio::select! {
+        never = answering => never,
+        outcomes = calls.join_next() => outcomes.unwrap().unwrap(),
+    };
+    assert!(outcomes.iter().all(|outcome| outcome.error.is_none()));
+    let at_once = outcomes.iter().filter(|outcome| outcome.waited.is_zero()).count();
+    assert!(at_once * 10 > outcomes.len() * 8 && at_once < outcomes.len(), "both have served: {at_once}");
+}
+
+/// Everything that is offered, evenly over the seconds, and what became of it.
+async fn offer(client: &CoreClient) -> Vec<Outcome> {
+    let mut calls = JoinSet::new();
+    let mut ticks = interval(Duration::from_secs(1) / 100);
+    for _ in 0..SECONDS * 100 {
+        ticks.tick().await;
+        for nth in 0..OFFERED_A_SECOND / 100 {
+            let kind = if nth % LOGINS == 0 { Kind::Login } else { Kind::Poll };
+            calls.spawn(call(client.clone(), kind));
+        }
+    }
+    calls.join_all().await
+}
+
+async fn call(client: CoreClient, kind: Kind) -> Outcome {
+    let (begun, began) = (Instant::now(), std::time::Instant::now());
+    let error = match kind {
+        Kind::Poll => client.call(InstanceInfoRequest::default(), context()).await.err(),
+        Kind::Login => client.call(ClientMfaStartRequest::default(), context()).await.err(),
+    };
+    Outcome { kind, error, waited: begun.elapsed(), took: began.elapsed() }
+}
+
+/// One request after the other, each as long as the next.
+async fn serve_slowly(mut core: PipeCore) {
+    let mut ticks = interval(Duration::from_secs(1) / SERVED_A_SECOND);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    loop {
+        ticks.tick().await;
+        let request = core.request().await;
+        core.reply(request.id, reply_to(&request.payload));
+    }
+}
+
+fn reply_to(request: &Option<core_request::Payload>) -> Payload {
+    match request {
+        Some(core_request::Payload::ClientMfaStart(_)) => Payload::ClientMfaStart(ClientMfaStartResponse::default()),
+        _ => polled(),
+    }
+}

@@ -1,0 +1,164 @@
+//! How fast replies come over one tunnel, and so how long one more request would wait.
+//!
+//! Measured only while requests wait: an idle Core is not a slow one. Nothing here is a verdict on a Core's health.
+
+use std::{
+    sync::atomic::{AtomicU32, AtomicU64, Ordering},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+/// So many requests a Core works on at the same time: with fewer in flight none of them waits for its turn.
+const BUSY_MIN: usize = 32;
+/// Replies come in bunches, as one read of the socket brings them; over this much time they even out.
+const SAMPLE_MIN: Duration = Duration::from_millis(50);
+/// A sample counts for a quarter: a change is believed within a few hundred milliseconds.
+const SMOOTHING: u64 = 4;
+
+/// Read by every request, written by the one [`Meter`] of the tunnel and by those who were refused.
+#[derive(Debug)]
+pub(crate) struct Pace {
+    since: Instant,
+    /// Nanoseconds between two replies while others wait; 0: not known yet.
+    gap: AtomicU64,
+    /// Nanoseconds after `since`; 0: none yet.
+    last_reply: AtomicU64,
+    /// Replies in the present sample that only said that Core is busy.
+    refusals: AtomicU32,
+}
+
+impl Pace {
+    pub(super) fn new(now: Instant) -> Self {
+        let (gap, last_reply) = (AtomicU64::new(0), AtomicU64::new(0));
+        Self { since: now, gap, last_reply, refusals: AtomicU32::new(0) }
+    }
+
+    /// How long one more request would wait behind so many.
+    pub(super) fn wait_behind(&self, in_flight: usize) -> Duration {
+        if in_flight < BUSY_MIN {
+            return Duration::ZERO;
+        }
+        Duration::from_nanos(self.gap.load(Ordering::Relaxed).saturating_mul(in_flight as u64))
+    }
+
+    /// Core has replied to any request since then.
+    pub(super) fn has_replied_since(&self, then: Instant) -> bool {
+        let last = self.last_reply.load(Ordering::Relaxed);
+        last != 0 && self.since + Duration::from_nanos(last) >= then
+    }
+
+    /// A reply was no work done: Core had no room for the request.
+    pub(crate) fn discount(&self) {
+        self.refusals.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Counts the replies of one tunnel.
+#[derive(Debug, Default)]
+pub(crate) struct Meter {
+    /// The reply before, if requests were still waiting after it.
+    before: Option<Instant>,
+    busy: Duration,
+    replies: u64,
+}
+
+impl Meter {
+    /// A reply came, after which so many requests wait.
+    pub(super) fn count(&mut self, pace: &Pace, now: Instant, in_flight: usize) {
+        pace.last_reply.store(nanos(now.saturating_duration_since(pace.since)), Ordering::Relaxed);
+        if let Some(before) = self.before {
+            self.busy += now.saturating_duration_since(before);
+            self.replies += 1;
+        }
+        self.before = (in_flight > 0).then_some(now);
+        if self.busy >= SAMPLE_MIN {
+            self.take_sample(pace);
+        }
+    }
+
+    fn take_sample(&mut self, pace: &Pace) {
+        let refusals = u64::from(pace.refusals.swap(0, Ordering::Relaxed));
+        self.replies = self.replies.saturating_sub(refusals);
+        if self.replies == 0 {
+            return;
+        }
+        let sample = nanos(self.busy) / self.replies;
+        let smoothed = match pace.gap.load(Ordering::Relaxed) {
+            0 => sample,
+            known => known - known / SMOOTHING + sample / SMOOTHING,
+        };
+        pace.gap.store(smoothed.max(1), Ordering::Relaxed);
+        (self.busy, self.replies) = (Duration::ZERO, 0);
+    }
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BUSY: usize = 100;
+
+    #[test]
+    fn one_more_waits_for_all_before_it() {
+        let (pace, mut meter) = (Pace::new(Instant::now()), Meter::default());
+        reply_every(Duration::from_millis(3), 200, (&pace, &mut meter));
+        assert_near(pace.wait_behind(BUSY), Duration::from_millis(300));
+    }
+
+    #[test]
+    fn replies_in_bunches_are_as_fast_as_the_same_one_by_one() {
+        let (pace, mut meter) = (Pace::new(Instant::now()), Meter::default());
+        let mut now = pace.since;
+        for bunch in 0..50 {
+            now = pace.since + Duration::from_millis(30) * bunch;
+            (0..10).for_each(|_| meter.count(&pace, now, BUSY));
+        }
+        assert_near(pace.wait_behind(BUSY), Duration::from_millis(300));
+        assert!(pace.has_replied_since(now) && !pace.has_replied_since(now + Duration::from_nanos(1)));
+    }
+
+    #[test]
+    fn with_little_in_flight_nobody_waits_however_slow_a_reply_is() {
+        let (pace, mut meter) = (Pace::new(Instant::now()), Meter::default());
+        reply_every(Duration::from_secs(3), 20, (&pace, &mut meter));
+        assert_eq!(pace.wait_behind(BUSY_MIN - 1), Duration::ZERO);
+    }
+
+    #[test]
+    fn time_in_which_nothing_waits_does_not_count() {
+        let (pace, mut meter) = (Pace::new(Instant::now()), Meter::default());
+        let mut now = pace.since;
+        for _ in 0..100 {
+            now += Duration::from_secs(1);
+            meter.count(&pace, now, 1);
+            now += Duration::from_millis(2);
+            meter.count(&pace, now, 0);
+        }
+        assert_near(pace.wait_behind(BUSY), Duration::from_millis(200));
+    }
+
+    #[test]
+    fn refusals_are_no_work_done() {
+        let (pace, mut meter) = (Pace::new(Instant::now()), Meter::default());
+        for reply in 0..1_000_u32 {
+            meter.count(&pace, pace.since + Duration::from_millis(1) * reply, BUSY);
+            if reply % 10 != 0 {
+                pace.discount();
+            }
+        }
+        assert_near(pace.wait_behind(BUSY), Duration::from_secs(1));
+    }
+
+    fn reply_every(gap: Duration, times: u32, (pace, meter): (&Pace, &mut Meter)) {
+        (1..=times).for_each(|nth| meter.count(pace, pace.since + gap * nth, BUSY));
+    }
+
+    fn assert_near(found: Duration, expected: Duration) {
+        assert!(found.abs_diff(expected) < expected / 10, "{found:?} is not about {expected:?}");
+    }
+}

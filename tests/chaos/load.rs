@@ -1,0 +1,159 @@
+//! Calls at a fixed rate, whether or not answers come, and what became of each.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use postern_tests::Client;
+use tokio::{runtime::Handle, task::JoinSet, time::MissedTickBehavior};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    people::People,
+    visit::{Effect, Sample, Visit},
+};
+
+/// No load runs longer, whatever a scenario forgets.
+const LONGEST: Duration = Duration::from_mins(10);
+/// One visit of so many is a login, which has two calls, and one of so many an enrollment, which has three.
+const LOGIN_EVERY: usize = 25;
+pub(crate) const ENROLLMENT_EVERY: usize = 500;
+/// A call that took longer has met what went wrong.
+pub(crate) const SLOW: Duration = Duration::from_millis(200);
+
+/// Calls that are being sent until [`Load::finish`].
+#[derive(Debug)]
+pub(crate) struct Load {
+    stop: CancellationToken,
+    sender: JoinSet<Tally>,
+}
+
+/// All calls of a load, what they asked for, and what they were told has happened.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) samples: Vec<Sample>,
+    pub(crate) asked: Vec<Effect>,
+    pub(crate) told: Vec<Effect>,
+}
+
+/// Who calls, for what, and how often.
+#[derive(Debug, Clone)]
+pub(crate) struct Plan {
+    pub(crate) people: People,
+    pub(crate) mix: Mix,
+    pub(crate) per_second: u32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mix {
+    /// Polls, logins and enrollments.
+    Everything,
+    Polls,
+}
+
+impl Load {
+    /// From the host that these threads are on.
+    pub(crate) fn start(client: Client, plan: Plan, threads: &Handle) -> Self {
+        let stop = CancellationToken::new();
+        let mut sender = JoinSet::new();
+        sender.spawn_on(send_until(stop.clone(), client, plan), threads);
+        Self { stop, sender }
+    }
+
+    /// Stops sending, waits for what is under way, and says what happened.
+    pub(crate) async fn finish(mut self) -> Result<Tally> {
+        self.stop.cancel();
+        self.sender.join_next().await.context("the load was never started")?.context("the load panicked")
+    }
+}
+
+async fn send_until(stop: CancellationToken, client: Client, plan: Plan) -> Tally {
+    let begun = Instant::now();
+    let mut tick = tokio::time::interval(plan.between_visits());
+    tick.set_missed_tick_behavior(MissedTickBehavior::Burst);
+    let (mut visits, mut tally, mut number) = (JoinSet::new(), Tally::default(), 0);
+    while begun.elapsed() < LONGEST {
+        tokio::select! {
+            () = stop.cancelled() => break,
+            Some(visit) = visits.join_next() => tally.take(visit),
+            _ = tick.tick() => {
+                visits.spawn(plan.clone().visit(Visit::new(client.clone()), number));
+                number += 1;
+            }
+        }
+    }
+    while let Some(visit) = visits.join_next().await {
+        tally.take(visit);
+    }
+    tally
+}
+
+impl Plan {
+    fn between_visits(&self) -> Duration {
+        let calls = match self.mix {
+            Mix::Everything => 1.0 + 1.0 / LOGIN_EVERY as f64 + 2.0 / ENROLLMENT_EVERY as f64,
+            Mix::Polls => 1.0,
+        };
+        Duration::from_secs_f64(calls / f64::from(self.per_second))
+    }
+
+    async fn visit(self, visit: Visit, number: usize) -> Visit {
+        let People { members, invited } = self.people;
+        if self.mix == Mix::Everything {
+            if number.is_multiple_of(LOGIN_EVERY) {
+                return visit.log_in(&members[number / LOGIN_EVERY % members.len()]).await;
+            }
+            if let (1, Some(invited)) = (number % ENROLLMENT_EVERY, invited.get(number / ENROLLMENT_EVERY)) {
+                return visit.enroll(invited).await;
+            }
+        }
+        let member = &members[number % members.len()];
+        let device = if number.is_multiple_of(2) { &member.phone } else { &member.laptop };
+        visit.poll(device).await
+    }
+}
+
+impl Tally {
+    /// Adds a visit that has ended.
+    pub(crate) fn take(&mut self, visit: Result<Visit, tokio::task::JoinError>) {
+        let visit = visit.expect("a visit neither panics nor is cancelled");
+        self.samples.extend(visit.samples);
+        self.asked.extend(visit.asked);
+        self.told.extend(visit.told);
+    }
+
+    pub(crate) fn append(&mut self, other: Self) {
+        self.samples.extend(other.samples);
+        self.asked.extend(other.asked);
+        self.told.extend(other.told);
+    }
+
+    pub(crate) fn failures(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        self.samples.iter().filter_map(|sample| Some((sample.step, sample.failure.as_deref()?)))
+    }
+
+    /// The longest that anybody waited for an answer of any kind.
+    pub(crate) fn worst(&self) -> Duration {
+        self.samples.iter().map(|sample| sample.took).max().unwrap_or_default()
+    }
+
+    pub(crate) fn median(&self) -> Duration {
+        self.percentile(50)
+    }
+
+    pub(crate) fn p99(&self) -> Duration {
+        self.percentile(99)
+    }
+
+    fn percentile(&self, percent: usize) -> Duration {
+        let mut waits: Vec<_> = self.samples.iter().map(|sample| sample.took).collect();
+        waits.sort_unstable();
+        waits.get((waits.len() * percent).div_ceil(100).saturating_sub(1)).copied().unwrap_or_default()
+    }
+
+    /// From `fault` to the beginning of the last call that still met it before `end`.
+    pub(crate) fn recovery(&self, fault: Instant, end: Instant) -> Duration {
+        let met = |sample: &&Sample| sample.failure.is_some() || sample.took > SLOW;
+        let within = self.samples.iter().filter(|sample| (fault..end).contains(&sample.at)).filter(met);
+        within.map(|sample| sample.at.duration_since(fault)).max().unwrap_or_default()
+    }
+}

@@ -1,0 +1,17 @@
+//! What waits and what is lost: every interleaving of the small parts, and many schedules of faults for the whole.
+//!
+//! A run follows from its seed alone. `POSTERN_SIMULATION_SEED=7` runs that one and prints what happened in it;
+//! `POSTERN_SIMULATION_FIRST=1000` begins elsewhere, `POSTERN_SIMULATION_SEEDS=100000` runs more.
+
+mod core_host;
+mod edge_host;
+mod faults;
+mod identities;
+mod interleavings;
+mod memory;
+mod network;
+mod people;
+mod run;
+mod scene;
+mod seeds;
+mod trace;

@@ -1,0 +1,94 @@
+//! One run: builds the hosts, lets time pass, does harm when it is due, and looks at what is left.
+
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::task::JoinSet;
+use turmoil::{Builder, Sim};
+
+use crate::{
+    core_host::{self, CORES},
+    edge_host,
+    faults::{Faults, LATENCY_MAX, LATENCY_MIN},
+    identities::adopted,
+    people::{self, PEOPLE},
+    scene::Scene,
+    trace::Trace,
+};
+
+/// How far time goes in one step. Shorter is slower, and nothing here is faster than a message.
+const TICK: Duration = Duration::from_millis(10);
+/// No run takes longer, whatever happens in it.
+const RUN_MAX: Duration = Duration::from_secs(60);
+
+/// tokio numbers the tasks of a process, and a runtime that ends drops its own in an order that follows from their
+/// numbers modulo a small power of two. A crash closes connections in that order.
+const TASK_NUMBERS: u64 = 64;
+/// So no two runs number tasks at the same time.
+static ALONE: Mutex<()> = Mutex::new(());
+
+/// Runs the schedule of a seed to its end.
+pub(crate) fn run(seed: u64) -> Trace {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    // Their making numbers tasks too.
+    let _made = adopted();
+    align_task_numbers();
+    let scene = Scene::new(seed);
+    let mut sim = build(&scene);
+    let mut faults = Faults::of(seed);
+    loop {
+        scene.trace.set_now(sim.elapsed());
+        faults.apply(&mut sim, &scene);
+        match sim.step() {
+            Ok(false) => {}
+            Ok(true) => break,
+            Err(error) => {
+                scene.trace.accuse(format!("the run did not end well: {error}"));
+                break;
+            }
+        }
+    }
+    for (payload, effects) in scene.memory.all_effects() {
+        if effects > 1 {
+            scene.trace.accuse(format!("{payload} took effect {effects} times"));
+        }
+    }
+    scene.trace
+}
+
+/// The next task has the same number as in every other run, modulo what matters.
+fn align_task_numbers() {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let mut tasks = JoinSet::new();
+    loop {
+        let number = tasks.spawn_on(std::future::ready(()), runtime.handle()).id().to_string();
+        let number: u64 = number.parse().expect("tasks have numbers");
+        if number.is_multiple_of(TASK_NUMBERS) {
+            return;
+        }
+    }
+}
+
+fn build(scene: &Scene) -> Sim<'static> {
+    let mut sim = Builder::new()
+        .rng_seed(scene.seed)
+        .enable_random_order()
+        .tick_duration(TICK)
+        .simulation_duration(RUN_MAX)
+        .min_message_latency(LATENCY_MIN)
+        .max_message_latency(LATENCY_MAX)
+        .build();
+    for adopted in adopted() {
+        let scene = scene.clone();
+        let name = edge_host::name_of(adopted.edge.id);
+        sim.host(name, move || edge_host::run(scene.clone(), adopted.clone()));
+    }
+    for name in CORES {
+        let scene = scene.clone();
+        sim.host(name, move || core_host::run(scene.clone(), name));
+    }
+    sim.client(PEOPLE, people::run(scene.clone()));
+    sim
+}
