@@ -15,6 +15,8 @@ pub(super) enum Refusal {
     RolledBack,
     /// Nothing has happened; a repeat would only add to the load.
     NoRoom,
+    /// Something may have happened; whoever remembers operations finds out.
+    Unknown,
     /// Core's bug.
     Fault,
     /// Core's word on what was asked.
@@ -27,10 +29,10 @@ impl Refusal {
             Code::Unavailable => Self::RolledBack,
             // With a time to come back it is about this person.
             Code::ResourceExhausted if rejection.retry_after_seconds.is_none() => Self::NoRoom,
+            Code::Unknown => Self::Unknown,
             Code::Internal => Self::Fault,
             Code::Ok
             | Code::Cancelled
-            | Code::Unknown
             | Code::InvalidArgument
             | Code::DeadlineExceeded
             | Code::NotFound

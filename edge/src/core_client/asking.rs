@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use postern_proto::{proxy::core_response::Payload, rpc::Repeat};
+use postern_proto::{proxy::core_response::Payload, rejection::Code, rpc::Repeat};
 use tokio::time::Instant;
 
 use super::{
@@ -37,6 +37,8 @@ enum Cause {
     Unsent,
     /// Core could not do it, and has rolled back.
     Unavailable,
+    /// Core cannot say whether it has done it.
+    Unknown,
     Lost,
     /// Core has fallen silent; its reply is still waited for.
     Silence,
@@ -150,6 +152,12 @@ impl<'a> Asking<'a> {
                 self.attempts[at].iter().for_each(|attempt| attempt.tunnel().pace().discount());
                 ControlFlow::Continue(CallError::Rejected(rejection))
             }
+            Refusal::Unknown => {
+                self.attempts[at].iter_mut().for_each(Attempt::doubt);
+                self.blame(at, "core does not know what it did");
+                self.ask_again(Cause::Unknown);
+                ControlFlow::Continue(CallError::Rejected(rejection))
+            }
             Refusal::Fault => {
                 self.blame(at, "core failed");
                 ControlFlow::Break(Err(CallError::Rejected(rejection)))
@@ -195,7 +203,7 @@ impl<'a> Asking<'a> {
         };
         let other_core = self.registry.pick_where(elsewhere);
         match cause {
-            Cause::Unavailable => other_core,
+            Cause::Unavailable | Cause::Unknown => other_core,
             Cause::Unsent | Cause::Lost | Cause::Silence => other_core.or_else(|| self.registry.pick_where(fits)),
         }
     }
@@ -218,7 +226,9 @@ impl<'a> Asking<'a> {
 
     /// What may have taken effect is never reported as certainly without.
     fn truest(&self, error: CallError) -> CallError {
-        if self.attempts().any(Attempt::is_uncertain) { CallError::TunnelLost } else { error }
+        let is_core_unsure = matches!(&error, CallError::Rejected(rejection) if rejection.code == Code::Unknown);
+        let is_uncertain = self.attempts().any(Attempt::is_uncertain);
+        if is_uncertain && !is_core_unsure { CallError::TunnelLost } else { error }
     }
 
     fn attempts(&self) -> impl Iterator<Item = &Attempt> {
@@ -238,6 +248,7 @@ impl<'a> Asking<'a> {
         match cause {
             Cause::Unsent => decisions.retried_unsent.increment(1),
             Cause::Unavailable => decisions.retried_unavailable.increment(1),
+            Cause::Unknown => decisions.retried_unknown.increment(1),
             Cause::Lost => decisions.retried_lost.increment(1),
             Cause::Silence => decisions.retried_silent.increment(1),
         }

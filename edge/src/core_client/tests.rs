@@ -4,3 +4,4 @@ mod choice;
 mod core;
 mod overload;
 mod repeats;
+mod uncertain;

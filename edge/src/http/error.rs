@@ -182,10 +182,14 @@ impl From<Rejection> for Answer {
             Code::ResourceExhausted => shed(),
             Code::Unavailable => unavailable("core_unavailable"),
             Code::DeadlineExceeded => timeout(),
+            Code::Unknown => answer(
+                StatusCode::BAD_GATEWAY,
+                "outcome_unknown",
+                "Core cannot tell whether this took effect; try again",
+            ),
             // Whatever else Core says is no answer for a person, and its words stay inside.
             Code::Ok
             | Code::Cancelled
-            | Code::Unknown
             | Code::Aborted
             | Code::OutOfRange
             | Code::Unimplemented

@@ -87,7 +87,7 @@ enum Stage {
     /// Core may see it.
     Sent,
     Answered,
-    /// Core may have seen it, and nobody will say.
+    /// Core may have seen it, and nobody will say what came of it.
     Lost,
 }
 
@@ -132,6 +132,11 @@ impl Attempt {
                 Progress::Lost
             }
         })
+    }
+
+    /// Core has replied that it does not know whether it did what was asked.
+    pub(crate) fn doubt(&mut self) {
+        self.stage = Stage::Lost;
     }
 
     /// A reply may still come.

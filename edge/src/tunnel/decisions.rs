@@ -8,6 +8,8 @@ pub(crate) struct Decisions {
     pub(crate) retried_unsent: Counter,
     /// Asked again: Core rolled back.
     pub(crate) retried_unavailable: Counter,
+    /// Asked again: Core could not say whether it had done it.
+    pub(crate) retried_unknown: Counter,
     /// Asked again: the tunnel was lost.
     pub(crate) retried_lost: Counter,
     /// Asked again: Core fell silent.
@@ -26,6 +28,7 @@ impl Decisions {
         Self {
             retried_unsent: retried("unsent"),
             retried_unavailable: retried("unavailable"),
+            retried_unknown: retried("outcome_unknown"),
             retried_lost: retried("tunnel_lost"),
             retried_silent: retried("silence"),
             shed_polls: shed("poll"),

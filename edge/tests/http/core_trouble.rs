@@ -27,7 +27,7 @@ async fn each_rejection_has_its_status() {
         (Code::FailedPrecondition, 428, "failed_precondition", message),
         (Code::ResourceExhausted, 429, "overloaded", "Too many requests"),
         (Code::Internal, 500, "internal", "Internal server error"),
-        (Code::Unknown, 500, "internal", "Internal server error"),
+        (Code::Unknown, 502, "outcome_unknown", "Core cannot tell whether this took effect; try again"),
         (Code::Unavailable, 503, "core_unavailable", UNAVAILABLE),
         (Code::DeadlineExceeded, 504, "deadline_exceeded", "Core did not answer in time"),
     ] {

@@ -163,7 +163,7 @@ async fn what_core_says_of_its_own_trouble_stays_inside_on_every_route() {
     for (code, status) in [
         (Code::ResourceExhausted, 429),
         (Code::Internal, 500),
-        (Code::Unknown, 500),
+        (Code::Unknown, 502),
         (Code::DataLoss, 500),
         (Code::Unavailable, 503),
         (Code::DeadlineExceeded, 504),

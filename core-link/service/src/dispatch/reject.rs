@@ -44,8 +44,8 @@ pub(super) trait Refusal: Error {
 
 /// Judged by what went out, so that no error can be stored under a code that says "try again".
 pub(super) fn consequence(refusal: &impl Refusal, rejection: &Rejection) -> Consequence {
-    const NEVER_STORED: [Code; 4] =
-        [Code::Internal, Code::Unavailable, Code::ResourceExhausted, Code::FailedPrecondition];
+    const NEVER_STORED: [Code; 5] =
+        [Code::Internal, Code::Unknown, Code::Unavailable, Code::ResourceExhausted, Code::FailedPrecondition];
     if NEVER_STORED.contains(&rejection.code) {
         Consequence::Forget
     } else if refusal.counts() {
@@ -84,12 +84,11 @@ impl Refusal for StoreError {
                 tracing::debug!(error = self as &dyn Error, "the store is not available");
                 Rejection::new(Code::Unavailable, "try again")
             }
-            Self::Panicked
-            | Self::WriterFailed
-            | Self::Failed { .. }
-            | Self::Uncertain { .. }
-            | Self::Damaged { .. }
-            | Self::Sealed(_) => internal(self),
+            Self::WriterFailed | Self::Uncertain { .. } => {
+                tracing::warn!(error = self as &dyn Error, "whether a request took effect is not known");
+                Rejection::new(Code::Unknown, "the outcome is not known")
+            }
+            Self::Panicked | Self::Failed { .. } | Self::Damaged { .. } | Self::Sealed(_) => internal(self),
         }
     }
 }
@@ -103,4 +102,17 @@ fn internal(error: &(dyn Error + 'static)) -> Rejection {
     let id: u32 = rand::rng().random();
     tracing::error!(id = format!("{id:08x}"), error, "a request failed");
     Rejection::new(Code::Internal, format!("unexpected error {id:08x}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_outcome_that_nobody_knows_is_neither_undone_nor_remembered() {
+        let failure = StoreError::WriterFailed;
+        let rejection = failure.rejection();
+        assert_eq!(rejection.code, Code::Unknown);
+        assert_eq!(consequence(&failure, &rejection), Consequence::Forget);
+    }
 }

@@ -27,6 +27,8 @@ use crate::{
 };
 
 pub(super) const BUDGET: Duration = Duration::from_secs(4);
+/// What [`PipeCore::rest`] says of one that was left alone.
+pub(super) const NOTHING: (Vec<u64>, Vec<u64>) = (Vec::new(), Vec::new());
 
 /// Dropping it ends the tunnel.
 pub(super) struct PipeCore {
@@ -174,4 +176,20 @@ pub(super) fn activated() -> Payload {
 
 pub(super) fn operation(request: &CoreRequest) -> &str {
     &request.context.as_ref().expect("core speaks link").operation_id
+}
+
+/// Whichever core was chosen becomes the first.
+pub(super) async fn next(first: &mut PipeCore, second: &mut PipeCore) -> CoreRequest {
+    let (request, was_second) = tokio::select! {
+        request = first.request() => (request, false),
+        request = second.request() => (request, true),
+    };
+    if was_second {
+        std::mem::swap(first, second);
+    }
+    request
+}
+
+pub(super) fn refused(code: Code) -> CallError {
+    CallError::Rejected(Rejection::new(code, "no"))
 }

@@ -1,15 +1,10 @@
 //! Where a request is asked again, and where never.
 
-use postern_proto::{
-    proxy::CoreRequest,
-    rejection::{Code, Rejection},
-};
+use postern_proto::rejection::Code;
 use tokio::time::Instant;
 
-use super::core::{BUDGET, PipeCore, activate, activated, edge, operation, poll, polled};
+use super::core::{BUDGET, NOTHING, PipeCore, activate, activated, edge, next, operation, poll, refused};
 use crate::{core_client::CallError, tunnel::in_flight::IN_FLIGHT_MAX};
-
-const NOTHING: (Vec<u64>, Vec<u64>) = (Vec::new(), Vec::new());
 
 #[tokio::test(start_paused = true)]
 async fn what_was_not_sent_goes_over_another_tunnel() {
@@ -91,85 +86,6 @@ async fn nobody_is_asked_after_three() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_lost_is_asked_again_where_operations_are_remembered() {
-    let (registry, client) = edge();
-    let (mut first, mut second) = (PipeCore::ours(&registry, "1"), PipeCore::ours(&registry, "2"));
-    let call = activate(&client);
-    let asked = next(&mut first, &mut second).await;
-    drop(first);
-    let again = second.request().await;
-    assert_eq!(operation(&again), operation(&asked));
-    second.reply(again.id, activated());
-    assert_eq!(call.outcome().await, Ok(()));
-}
-
-#[tokio::test(start_paused = true)]
-async fn what_was_lost_is_asked_again_over_a_new_tunnel_of_the_same_core() {
-    let (registry, client) = edge();
-    let mut old = PipeCore::ours(&registry, "1");
-    let call = activate(&client);
-    old.request().await;
-    let mut new = PipeCore::ours(&registry, "1");
-    drop(old);
-    let id = new.request().await.id;
-    new.reply(id, activated());
-    assert_eq!(call.outcome().await, Ok(()));
-}
-
-#[tokio::test(start_paused = true)]
-async fn without_a_replay_memory_at_both_ends_a_lost_request_is_lost() {
-    for (lost, left) in [(true, false), (false, true), (false, false)] {
-        let (registry, client) = edge();
-        let mut lost = if lost { PipeCore::ours(&registry, "1") } else { PipeCore::stock(&registry) };
-        let call = activate(&client);
-        lost.request().await;
-        let mut left = if left { PipeCore::ours(&registry, "2") } else { PipeCore::stock(&registry) };
-        drop(lost);
-        assert_eq!(call.outcome().await, Err(CallError::TunnelLost));
-        assert_eq!(left.rest(), NOTHING);
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn what_is_harmless_is_asked_again_at_any_core() {
-    let (registry, client) = edge();
-    let mut lost = PipeCore::stock(&registry);
-    let call = poll(&client);
-    lost.request().await;
-    let mut left = PipeCore::stock(&registry);
-    drop(lost);
-    let id = left.request().await.id;
-    left.reply(id, polled());
-    assert!(call.outcome().await.is_ok());
-}
-
-#[tokio::test(start_paused = true)]
-async fn after_a_loss_no_core_that_cannot_look_makes_the_outcome_certain() {
-    for code in [Code::Unavailable, Code::ResourceExhausted] {
-        let (registry, client) = edge();
-        let (mut first, mut second) = (PipeCore::ours(&registry, "1"), PipeCore::ours(&registry, "2"));
-        let call = activate(&client);
-        next(&mut first, &mut second).await;
-        drop(first);
-        let id = second.request().await.id;
-        second.reject(id, code);
-        assert_eq!(call.outcome().await, Err(CallError::TunnelLost), "{code:?}");
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn after_a_loss_the_word_of_a_core_that_remembers_counts() {
-    let (registry, client) = edge();
-    let (mut first, mut second) = (PipeCore::ours(&registry, "1"), PipeCore::ours(&registry, "2"));
-    let call = activate(&client);
-    next(&mut first, &mut second).await;
-    drop(first);
-    let id = second.request().await.id;
-    second.reject(id, Code::AlreadyExists);
-    assert_eq!(call.outcome().await, Err(refused(Code::AlreadyExists)));
-}
-
-#[tokio::test(start_paused = true)]
 async fn of_a_silent_core_and_another_the_first_reply_counts() {
     for silent_replies_first in [true, false] {
         let (registry, client) = edge();
@@ -229,14 +145,9 @@ async fn no_repeat_outlasts_the_deadline() {
 
 #[tokio::test(start_paused = true)]
 async fn an_answer_is_never_asked_for_again() {
-    for code in [
-        Code::ResourceExhausted,
-        Code::Internal,
-        Code::NotFound,
-        Code::FailedPrecondition,
-        Code::DeadlineExceeded,
-        Code::Unknown,
-    ] {
+    for code in
+        [Code::ResourceExhausted, Code::Internal, Code::NotFound, Code::FailedPrecondition, Code::DeadlineExceeded]
+    {
         let (registry, client) = edge();
         let (mut first, mut second) = (PipeCore::ours(&registry, "1"), PipeCore::ours(&registry, "2"));
         let call = poll(&client);
@@ -256,20 +167,4 @@ async fn a_reply_that_cannot_be_understood_is_not_asked_for_again() {
     first.reply(id, activated());
     assert_eq!(call.outcome().await, Err(CallError::BadReply));
     assert_eq!((first.rest(), second.rest()), (NOTHING, NOTHING));
-}
-
-/// Whichever core was chosen becomes the first.
-async fn next(first: &mut PipeCore, second: &mut PipeCore) -> CoreRequest {
-    let (request, was_second) = tokio::select! {
-        request = first.request() => (request, false),
-        request = second.request() => (request, true),
-    };
-    if was_second {
-        std::mem::swap(first, second);
-    }
-    request
-}
-
-fn refused(code: Code) -> CallError {
-    CallError::Rejected(Rejection::new(code, "no"))
 }
