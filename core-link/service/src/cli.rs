@@ -2,40 +2,34 @@
 
 mod arguments;
 mod human;
+mod place;
 
 use std::{
     ffi::OsString,
     io::{self, Write},
     pin::pin,
     process::ExitCode,
-    time::Duration,
 };
 
 use anyhow::Context;
-use tokio::{
-    sync::mpsc,
-    time::{Instant, sleep},
-};
+use tokio::sync::mpsc;
 
 use crate::{
     activity::Origin,
     config::Config,
-    control::{Answer, Command, CommandError, Commands, ControlClient, LockError, PROGRESS_MAX, StoreLock},
+    control::{Answer, Command, CommandError, Commands, PROGRESS_MAX},
     serve,
     telemetry::{self, LogFormat, LogLevel},
 };
 pub use arguments::command_line;
 use arguments::{Arguments, Task};
+use place::Place;
 
 /// The operation failed, or was refused.
 const FAILED: u8 = 1;
 
 /// `EX_CONFIG`: the configuration has mistakes.
 const CONFIG: u8 = 78;
-
-/// A Core that starts, or another command, has the store for less than this.
-const STORE_PATIENCE: Duration = Duration::from_secs(5);
-const STORE_LOOK_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Everything that `main` does.
 pub fn main(
@@ -85,11 +79,11 @@ fn run_command(config: Config, command: &Command, json: bool) -> anyhow::Result<
 
 /// In the running Core, or here if none runs.
 async fn execute(config: Config, command: &Command) -> anyhow::Result<Answer> {
-    let _lock = match place(&config).await? {
+    telemetry::start_logging(LogLevel::Warn, LogFormat::Text);
+    let _lock = match place::find(&config).await? {
         Place::RunningCore(core) => return Ok(core.run(command, tell).await?),
         Place::Here(lock) => lock,
     };
-    telemetry::start_logging(LogLevel::Warn, LogFormat::Text);
     let commands = Commands::open_offline(&config).await?;
     let done = run_here(&commands, command).await;
     commands.close().await;
@@ -113,34 +107,6 @@ async fn run_here(commands: &Commands, command: &Command) -> Result<Answer, Comm
 fn tell(line: &str) {
     // With nobody to read it, the answer still counts.
     drop(writeln!(io::stderr(), "{line}"));
-}
-
-/// Where a command is done.
-enum Place {
-    RunningCore(ControlClient),
-    Here(StoreLock),
-}
-
-/// Waits while a Core is starting, or another command is at work.
-async fn place(config: &Config) -> anyhow::Result<Place> {
-    let end = Instant::now() + STORE_PATIENCE;
-    loop {
-        if let Some(core) = ControlClient::connect(&config.socket).await? {
-            return Ok(Place::RunningCore(core));
-        }
-        if !config.database.exists() {
-            anyhow::bail!(
-                "no Core listens on {}, and there is no database {}: start one with `postern-core serve`",
-                config.socket.display(),
-                config.database.display()
-            );
-        }
-        match StoreLock::take(&config.database) {
-            Ok(lock) => return Ok(Place::Here(lock)),
-            Err(LockError::Taken(_)) if Instant::now() < end => sleep(STORE_LOOK_INTERVAL).await,
-            Err(error) => return Err(error.into()),
-        }
-    }
 }
 
 fn fail(arguments: &Arguments, message: &str, code: u8) -> ExitCode {

@@ -3,6 +3,7 @@
 //! Everything is parsed here, once, into values that cannot be wrong. Every mistake is found in one pass and is
 //! named with its key and where it stood.
 
+mod database;
 mod layers;
 mod mail;
 mod openid;
@@ -23,6 +24,7 @@ use crate::{
     mail::MailSettings,
     openid::Settings as OpenIdSettings,
     posture::Policy,
+    store::Address,
     telemetry::{LogFormat, LogLevel},
 };
 use layers::Layers;
@@ -30,8 +32,8 @@ use layers::Layers;
 /// What Core was told, checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
-    /// File of the SQLite database.
-    pub database: PathBuf,
+    /// A SQLite database in a file, or one of a Postgres server.
+    pub database: Address,
     /// File of the key that seals every other secret.
     pub master_key_file: PathBuf,
     /// Unix socket on which commands arrive.
@@ -90,6 +92,10 @@ pub enum Problem {
         value: String,
         expected: &'static str,
     },
+    /// The same, where the value may be a secret or hold one.
+    InvalidSecret {
+        expected: &'static str,
+    },
     Unreadable {
         reason: String,
     },
@@ -124,7 +130,7 @@ impl Config {
 
     fn parse(layers: &mut Layers) -> Option<Self> {
         // Every value is asked for before the first `?`, so that all mistakes are found.
-        let database = layers.value("database", parse::database);
+        let database = database::parse(layers);
         let master_key_file = layers.value("master_key_file", parse::path);
         let socket = layers.value("socket", parse::socket);
         let metrics_listen = layers.value("metrics_listen", parse::loopback);
@@ -186,6 +192,9 @@ impl fmt::Display for Problem {
             Self::Unknown => f.write_str("there is no such setting"),
             Self::NotText => f.write_str("expected one value, not a table or a list"),
             Self::Invalid { value, expected } => write!(f, "{value:?} is not {expected}"),
+            Self::InvalidSecret { expected } => {
+                write!(f, "what it says, not shown as it may be secret, is not {expected}")
+            }
             Self::Unreadable { reason } | Self::Conflict { reason } => f.write_str(reason),
         }
     }
@@ -227,7 +236,7 @@ mod tests {
         std::fs::write(&file, "databse = 'x'\nmetrics_listen = '0.0.0.0:1'\n").unwrap();
         let flags = Flags::from([("config", file.display().to_string()), ("grace", "5 parsecs".to_owned())]);
         let environment = variables(&[
-            ("POSTERN_CORE__DATABASE", "postgres://db/core"),
+            ("POSTERN_CORE__DATABASE", "postgres://core:hunter2@db:core"),
             ("POSTERN_CORE__SOKET", "/run/x"),
             ("POSTERN_CORE_PORT", "tcp://10.0.0.1:80"),
         ]);
@@ -238,8 +247,8 @@ mod tests {
                 "5 mistakes in the configuration:",
                 &format!("databse: there is no such setting (file {})", file.display()),
                 "soket: there is no such setting (variable POSTERN_CORE__SOKET)",
-                "database: \"postgres://db/core\" is not a file: this version keeps its store in SQLite only \
-                 (variable POSTERN_CORE__DATABASE)",
+                "database: what it says, not shown as it may be secret, is not a file, or \
+                 postgres://user@host:port/database (variable POSTERN_CORE__DATABASE)",
                 &format!(
                     "metrics_listen: \"0.0.0.0:1\" is not a loopback address with a port, as 127.0.0.1:9465 (file {})",
                     file.display()

@@ -11,7 +11,7 @@ use aws_lc_rs::{
     aead::{AES_256_GCM, Aad, MAX_TAG_LEN, NONCE_LEN, Nonce, RandomizedNonceKey},
     hkdf, hmac,
 };
-pub use master_key::{MasterKey, MasterKeyError};
+pub use master_key::{Draft, MasterKey, MasterKeyError};
 use zeroize::Zeroizing;
 
 const FORMAT: u8 = 1;

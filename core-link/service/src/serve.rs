@@ -5,6 +5,7 @@
 
 mod following;
 mod installation;
+mod master_key;
 mod running;
 mod signals;
 mod systemd;
@@ -26,7 +27,7 @@ use crate::{
     edges::EdgeError,
     password::Passwords,
     session_keys,
-    store::StoreError,
+    store::{Address, StoreError},
     telemetry::Recorder,
 };
 use running::Running;
@@ -98,8 +99,11 @@ pub async fn run(config: Config) -> Result<(), ServeError> {
     ended
 }
 
-async fn open(config: &Config) -> Result<(StoreLock, Installation), ServeError> {
-    let lock = StoreLock::take_within(&config.database, STORE_PATIENCE).await?;
+async fn open(config: &Config) -> Result<(Option<StoreLock>, Installation), ServeError> {
+    let lock = match &config.database {
+        Address::File(file) => Some(StoreLock::take_within(file, STORE_PATIENCE).await?),
+        Address::Server(_) => None,
+    };
     Ok((lock, Installation::open(config).await?))
 }
 

@@ -79,6 +79,11 @@ impl Store {
         Err(error)
     }
 
+    /// Whether nothing was ever stored in this database of a server, so that any master key may become its own.
+    pub async fn is_new(server: &ServerAddress) -> Result<bool, OpenError> {
+        postgres::is_new(server).await
+    }
+
     /// Reads. Each query sees the last commit; several queries are not one snapshot. A change in here fails.
     pub async fn read<T, E, F>(&self, job: F) -> Result<T, E>
     where

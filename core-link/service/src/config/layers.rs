@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, ffi::OsString, fmt, path::PathBuf};
 
-use config::{File, FileFormat, Source};
+use config::{ConfigError, File, FileFormat, Source};
 
 use super::{Flags, Mistake, Problem, SETTINGS, Setting, table::PREFIX};
 
@@ -55,13 +55,27 @@ impl Layers {
 
     /// The value of a setting; `None` and one more mistake if it is not valid.
     pub(super) fn value<T>(&mut self, key: &str, parse: fn(&str) -> Result<T, &'static str>) -> Option<T> {
+        self.take(key, parse, |value, expected| Problem::Invalid { value, expected })
+    }
+
+    /// The same, for what may hold a password, also where it is mistyped: it is never shown.
+    pub(super) fn secret_value<T>(&mut self, key: &str, parse: fn(&str) -> Result<T, &'static str>) -> Option<T> {
+        self.take(key, parse, |_, expected| Problem::InvalidSecret { expected })
+    }
+
+    fn take<T>(
+        &mut self,
+        key: &str,
+        parse: fn(&str) -> Result<T, &'static str>,
+        problem: fn(String, &'static str) -> Problem,
+    ) -> Option<T> {
         let setting = known(key)?;
         let (text, origin) =
             self.values.remove(setting.key).unwrap_or_else(|| (setting.default.to_owned(), Origin::Default));
         match parse(text.trim()) {
             Ok(value) => Some(value),
             Err(expected) => {
-                let problem = Problem::Invalid { value: text, expected };
+                let problem = problem(text, expected);
                 self.mistakes.push(Mistake { key: key.to_owned(), problem, origin });
                 None
             }
@@ -85,7 +99,7 @@ impl Layers {
         self.values.get(key).map_or(Origin::Default, |(_, origin)| origin.clone())
     }
 
-    fn is_set(&self, key: &str) -> bool {
+    pub(super) fn is_set(&self, key: &str) -> bool {
         let default = known(key).map_or("", |setting| setting.default);
         self.values.get(key).is_some_and(|(text, _)| text.trim() != default)
     }
@@ -95,7 +109,7 @@ impl Layers {
         let values = match read {
             Ok(values) => values,
             Err(error) => {
-                let problem = Problem::Unreadable { reason: error.to_string() };
+                let problem = Problem::Unreadable { reason: reason(&error) };
                 self.mistakes.push(Mistake { key: "config".to_owned(), problem, origin: named_by });
                 return;
             }
@@ -117,6 +131,15 @@ impl Layers {
             None => self.mistakes.push(Mistake { key: key.to_owned(), problem: Problem::Unknown, origin }),
         }
     }
+}
+
+/// Where it cannot be read, without the line that stands there: it may hold a password.
+fn reason(error: &ConfigError) -> String {
+    if let ConfigError::FileParse { uri, cause } = error {
+        let place = cause.to_string().lines().next().unwrap_or_default().to_owned();
+        return format!("{place} in {}", uri.as_deref().unwrap_or("the file"));
+    }
+    error.to_string()
 }
 
 fn known(key: &str) -> Option<&'static Setting> {

@@ -21,7 +21,7 @@ pub(super) fn parse(layers: &mut Layers) -> Option<Option<MailSettings>> {
     let server = layers.value("smtp_server", server);
     let encryption = layers.value("smtp_encryption", encryption);
     let user = layers.value("smtp_user", user);
-    let password = layers.value("smtp_password_file", parse::secret_file);
+    let password = layers.secret_value("smtp_password_file", parse::secret_file);
     let sender = layers.value("mail_from", sender);
     let folder = layers.value("mail_templates", folder);
     let codes = layers.value("mail_codes", parse::boolean);

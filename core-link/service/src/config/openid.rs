@@ -15,7 +15,7 @@ pub(super) fn parse(layers: &mut Layers) -> Option<Option<Settings>> {
 
     let issuer = layers.value("openid_issuer", issuer);
     let client_id = layers.value("openid_client_id", client_id);
-    let client_secret = layers.value("openid_client_secret_file", parse::secret_file);
+    let client_secret = layers.secret_value("openid_client_secret_file", parse::secret_file);
     let display_name = layers.value("openid_name", parse::name);
     let linking = layers.value("openid_link_by_email", linking);
 

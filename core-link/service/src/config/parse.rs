@@ -3,6 +3,7 @@
 use std::{
     net::SocketAddr,
     num::NonZeroUsize,
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -30,6 +31,9 @@ const AUTHORISATION_MIN: Duration = Duration::from_mins(1);
 /// Clients get it with each enrollment; a few screens of text fit.
 const TEXT_MAX: usize = 8192;
 
+/// No write for the group and nothing for others, as for the master key.
+const SECRET_MODE_FORBIDDEN: u32 = 0o027;
+
 pub(super) fn path(text: &str) -> Result<PathBuf, &'static str> {
     if text.is_empty() { Err("a file") } else { Ok(PathBuf::from(text)) }
 }
@@ -48,6 +52,15 @@ pub(super) fn secret_file(text: &str) -> Result<Option<Secret>, &'static str> {
     Ok(Some(Secret::new(secret.to_owned())))
 }
 
+/// The same, and nobody else may read the file; a group may, which is how systemd hands out credentials.
+pub(super) fn private_secret_file(text: &str) -> Result<Option<Secret>, &'static str> {
+    let mode = std::fs::metadata(text).map_or(0, |file| file.permissions().mode());
+    if mode & SECRET_MODE_FORBIDDEN != 0 {
+        return Err("a file that nobody else may read; make it 600");
+    }
+    secret_file(text)
+}
+
 /// Certificates in PEM. No name: there are none.
 pub(super) fn authorities(text: &str) -> Result<Vec<CertificateDer<'static>>, &'static str> {
     if text.is_empty() {
@@ -56,13 +69,6 @@ pub(super) fn authorities(text: &str) -> Result<Vec<CertificateDer<'static>>, &'
     let expected = "a file with certificates in PEM";
     let found: Result<Vec<_>, _> = CertificateDer::pem_file_iter(text).map_err(|_| expected)?.collect();
     found.ok().filter(|found| !found.is_empty()).ok_or(expected)
-}
-
-pub(super) fn database(text: &str) -> Result<PathBuf, &'static str> {
-    if text.contains("://") {
-        return Err("a file: this version keeps its store in SQLite only");
-    }
-    path(text)
 }
 
 pub(super) fn socket(text: &str) -> Result<PathBuf, &'static str> {

@@ -23,9 +23,16 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         key: "database",
         flag: "database",
-        value: "FILE",
+        value: "FILE|URL",
         default: "/var/lib/postern-core/core.db",
-        help: "SQLite database that holds everything",
+        help: "Holds everything: a file (SQLite), or postgres://user@host:port/database, which several Cores may share",
+    },
+    Setting {
+        key: "database_password_file",
+        flag: "database-password-file",
+        value: "FILE",
+        default: "",
+        help: "File with the password for Postgres",
     },
     Setting {
         key: "master_key_file",

@@ -1,13 +1,14 @@
 //! The master key and its file: 32 bytes in base64, readable by nobody but its owner.
 
+mod draft;
+
 use std::{
-    fmt, fs,
-    io::{self, Write as _},
-    os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
+    fmt, fs, io,
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
 };
 
-use aws_lc_rs::{hkdf, rand};
+use aws_lc_rs::{constant_time, hkdf, rand};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use zeroize::Zeroizing;
 
@@ -16,6 +17,8 @@ const LENGTH: usize = 32;
 const FORBIDDEN_MODE: u32 = 0o027;
 /// A key file is 45 bytes; anything much larger is another file.
 const FILE_MAX: u64 = 1024;
+
+pub use draft::Draft;
 
 /// Everything secret in the store opens with this key, and with nothing else.
 pub struct MasterKey(Zeroizing<[u8; LENGTH]>);
@@ -61,23 +64,14 @@ impl MasterKey {
 
     /// Makes a new key and its file. Never replaces a file: what it protects would be lost.
     pub fn create(path: &Path) -> Result<Self, MasterKeyError> {
-        let key = Self::random();
-        let text = Zeroizing::new(format!("{}\n", &*Zeroizing::new(STANDARD.encode(*key.0))));
-        let draft = path.with_extension(format!("new-{}", std::process::id()));
-        // Left by a crash, perhaps, of a process that had the same id.
-        fs::remove_file(&draft).ok();
-        let written = write_private(&draft, text.as_bytes())
-            // A link, unlike a rename, fails when the name is taken.
-            .and_then(|()| fs::hard_link(&draft, path))
-            .and_then(|()| sync_folder(path));
-        // The draft is gone already when it could not be written at all.
-        fs::remove_file(&draft).ok();
-        match written {
-            Ok(()) => Ok(key),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                Err(MasterKeyError::Exists { path: path.to_owned() })
+        let draft = Draft::make(path)?;
+        // No database can have taken it yet.
+        match draft.install() {
+            Ok(()) => Ok(draft.into_key()),
+            Err(error) => {
+                draft.discard();
+                Err(error)
             }
-            Err(source) => Err(MasterKeyError::Write { path: path.to_owned(), source }),
         }
     }
 
@@ -98,6 +92,15 @@ impl MasterKey {
         Ok(Self(Zeroizing::new(key)))
     }
 
+    fn is(&self, other: &Self) -> bool {
+        constant_time::verify_slices_are_equal(&*self.0, &*other.0).is_ok()
+    }
+
+    /// As it stands in its file.
+    fn text(&self) -> Zeroizing<String> {
+        Zeroizing::new(format!("{}\n", &*Zeroizing::new(STANDARD.encode(*self.0))))
+    }
+
     /// A key for one purpose; knowing it tells nothing about the others.
     pub(super) fn subkey(&self, purpose: &[u8]) -> Zeroizing<[u8; LENGTH]> {
         let mut subkey = Zeroizing::new([0; LENGTH]);
@@ -116,19 +119,6 @@ fn read_error(path: &Path, source: io::Error) -> MasterKeyError {
         MasterKeyError::Missing { path }
     } else {
         MasterKeyError::Read { path, source }
-    }
-}
-
-fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
-    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    file.write_all(content)?;
-    file.sync_all()
-}
-
-fn sync_folder(path: &Path) -> io::Result<()> {
-    match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => fs::File::open(folder)?.sync_all(),
-        _ => Ok(()),
     }
 }
 
@@ -169,7 +159,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("master.key");
         assert!(matches!(MasterKey::load(&path), Err(MasterKeyError::Missing { .. })));
-        write_private(&path, b"AAAA").unwrap();
+        fs::write(&path, b"AAAA").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
         assert!(matches!(MasterKey::load(&path), Err(MasterKeyError::Malformed { .. })));
     }
 

@@ -1,21 +1,22 @@
 //! What a running Core and a command without one both open: the master key, the store, and what the first start
 //! made in it.
 
-use std::{fs::DirBuilder, os::unix::fs::DirBuilderExt as _, path::PathBuf, sync::Arc, time::SystemTime};
+use std::{path::PathBuf, sync::Arc, time::SystemTime};
 
 use time::OffsetDateTime;
 
+use super::master_key;
 use crate::{
     authority::{Authority, AuthorityError},
     config::Config,
     instance::{self, Instance, InstanceId},
     mail::{House, MailSettings, MailUse, Mailer, MailerError},
     openid::{self, RelyingParty, RelyingPartyError},
-    sealing::{MasterKey, MasterKeyError},
+    sealing::MasterKeyError,
     store::{OpenError, Store, StoreError, Tx},
 };
 
-/// One installation, open. Only one process at a time holds it.
+/// One installation, open. On SQLite only one process at a time holds it.
 #[derive(Debug)]
 pub struct Installation {
     pub store: Store,
@@ -31,10 +32,10 @@ pub struct Installation {
 #[derive(Debug, thiserror::Error)]
 pub enum InstallationError {
     #[error(
-        "the database {} exists, but its master key {} does not; bring that file back from a backup, or name it with \
-         --master-key-file", database.display(), key.display()
+        "the database {database} exists, but its master key {} does not; bring that file back from a backup or from \
+         another Core, or name it with --master-key-file", key.display()
     )]
-    MasterKeyLost { database: PathBuf, key: PathBuf },
+    MasterKeyLost { database: String, key: PathBuf },
     #[error(transparent)]
     MasterKey(#[from] MasterKeyError),
     #[error(transparent)]
@@ -57,7 +58,7 @@ impl Installation {
     pub async fn open(config: &Config) -> Result<Self, InstallationError> {
         let mailer = config.mail.as_ref().map(|settings| mailer(settings, config)).transpose()?;
         let openid = config.openid.as_ref().map(|settings| relying_party(settings, config)).transpose()?;
-        let store = Store::open(&config.database, master_key(config)?).await?;
+        let store = master_key::open_store(config).await?;
         let name = config.instance_name.clone();
         // One transaction: a crash leaves all of it or nothing, and two starts at once agree.
         let made = store.write(move |tx| Box::pin(async move { first_start(tx, &name).await })).await;
@@ -107,20 +108,4 @@ async fn first_start(tx: &mut Tx, instance_name: &str) -> Result<(InstanceId, Au
         }
     };
     Ok((id, Authority::load(&kept)?))
-}
-
-/// A key is made only together with a new database: beside an old one it could open nothing.
-fn master_key(config: &Config) -> Result<MasterKey, InstallationError> {
-    match MasterKey::load(&config.master_key_file) {
-        Err(MasterKeyError::Missing { .. }) if !config.database.exists() => {
-            let path = &config.master_key_file;
-            let made = path.parent().map(|folder| DirBuilder::new().recursive(true).mode(0o700).create(folder));
-            made.transpose().map_err(|source| MasterKeyError::Write { path: path.clone(), source })?;
-            Ok(MasterKey::create(path)?)
-        }
-        Err(MasterKeyError::Missing { path: key }) => {
-            Err(InstallationError::MasterKeyLost { database: config.database.clone(), key })
-        }
-        loaded => Ok(loaded?),
-    }
 }

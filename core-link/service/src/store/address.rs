@@ -17,7 +17,9 @@ pub enum Address {
     Server(ServerAddress),
 }
 
-/// A database of a Postgres server, as `postgres://user:password@host:port/database`.
+/// A database of a Postgres server, as `postgres://user@host:port/database`.
+///
+/// A password that was mistyped into another part is looked for: what is shown of a server never holds one.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ServerAddress {
     url: Secret,
@@ -29,17 +31,28 @@ pub struct ServerAddress {
 #[error("not postgres://user@host:port/database")]
 pub struct AddressError;
 
+/// What may stand behind the `?`. Of anything else the driver would log the value.
+const PARAMETERS: [&str; 8] = ["sslmode", "sslrootcert", "sslcert", "sslkey", "host", "port", "user", "options"];
+
 impl ServerAddress {
     /// # Errors
     /// [`AddressError`], which never shows the text.
     pub fn parse(url: Secret) -> Result<Self, AddressError> {
-        let text = url.expose();
-        let is_postgres = text.starts_with("postgres://") || text.starts_with("postgresql://");
-        let options = PgConnectOptions::from_str(text).map_err(|_| AddressError)?;
-        if !is_postgres || options.get_database().is_none_or(str::is_empty) {
+        if !is_clear(url.expose()) {
+            return Err(AddressError);
+        }
+        let options = PgConnectOptions::from_str(url.expose()).map_err(|_| AddressError)?;
+        if options.get_database().is_none_or(str::is_empty) {
             return Err(AddressError);
         }
         Ok(Self { url, password: None })
+    }
+
+    /// Whether the URL itself holds a password.
+    pub fn has_password(&self) -> bool {
+        let (_, rest) = self.url.expose().split_once("://").unwrap_or_default();
+        let authority = rest.split('/').next().unwrap_or_default();
+        authority.rsplit_once('@').is_some_and(|(user, _)| user.contains(':'))
     }
 
     /// In place of one in the URL.
@@ -50,11 +63,29 @@ impl ServerAddress {
 
     pub(super) fn options(&self) -> PgConnectOptions {
         let options = PgConnectOptions::from_str(self.url.expose()).unwrap_or_default();
+        // The driver asks the resolver for an IPv6 address as it stands in a URL.
+        let bare = options.get_host().strip_prefix('[').and_then(|host| host.strip_suffix(']')).map(str::to_owned);
+        let options = match bare {
+            Some(host) => options.host(&host),
+            None => options,
+        };
         match &self.password {
             Some(password) => options.password(password.expose()),
             None => options,
         }
     }
+}
+
+/// Each part is what it seems: a character of a password that ended one too early has not made it part of another.
+fn is_clear(text: &str) -> bool {
+    let scheme = ["postgres://", "postgresql://"].into_iter().find_map(|scheme| text.strip_prefix(scheme));
+    let Some((authority, rest)) = scheme.and_then(|rest| rest.split_once('/')) else { return false };
+    let (database, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let is_known = |pair: &str| pair.split_once('=').is_some_and(|(key, _)| PARAMETERS.contains(&key));
+    !authority.contains(['?', '#'])
+        && !database.contains(['/', '@', ':', '#'])
+        && !query.contains(['@', '#'])
+        && (query.is_empty() || query.split('&').all(is_known))
 }
 
 impl fmt::Display for ServerAddress {
@@ -63,6 +94,9 @@ impl fmt::Display for ServerAddress {
         let database = options.get_database().unwrap_or_default();
         match options.get_socket() {
             Some(socket) => write!(f, "postgres:{}/{database}", socket.display()),
+            None if options.get_host().contains(':') => {
+                write!(f, "postgres://[{}]:{}/{database}", options.get_host(), options.get_port())
+            }
             None => write!(f, "postgres://{}:{}/{database}", options.get_host(), options.get_port()),
         }
     }
@@ -122,6 +156,38 @@ mod tests {
         for text in ["postgres://db.example", "mysql://db.example/postern", "postgres://", "core.db", "postgres://[/x"]
         {
             assert_eq!(parsed(text), Err(AddressError), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_password_that_ends_up_elsewhere_is_refused() {
+        for text in [
+            "postgres://core:12/hunter2@db.example/postern",
+            "postgres://core:12?hunter2@db.example/postern",
+            "postgres://core:12#hunter2@db.example/postern",
+            "postgres://core:12/a?hunter2@db.example/postern",
+            "postgres://core@db.example/postern?pasword=hunter2",
+            "postgres://core@db.example/postern?password=hunter2",
+            "postgres://core@db.example/postern:hunter2",
+            "postgres://core@db.example/postern#hunter2",
+        ] {
+            assert_eq!(parsed(text), Err(AddressError), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_socket_and_an_address_of_six_are_understood() {
+        let socket = parsed("postgres:///postern?host=/run/postgresql&user=core").unwrap();
+        assert_eq!(socket.to_string(), "postgres:/run/postgresql/postern");
+        let six = parsed("postgres://core@[::1]:5433/postern").unwrap();
+        assert_eq!(six.options().get_host(), "::1");
+        assert_eq!(six.to_string(), "postgres://[::1]:5433/postern");
+    }
+
+    #[test]
+    fn it_is_known_whether_the_url_has_a_password() {
+        for (text, has) in [("core:x@", true), ("core:p@ss@", true), ("core@", false), ("", false)] {
+            assert_eq!(parsed(&format!("postgres://{text}db.example/postern")).unwrap().has_password(), has, "{text}");
         }
     }
 }

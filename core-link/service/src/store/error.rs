@@ -94,6 +94,6 @@ pub enum OpenError {
         #[source]
         source: Box<sqlx::migrate::MigrateError>,
     },
-    #[error("the database {database} belongs to another master key")]
+    #[error("the database {database} belongs to another master key; use the key file of those who use it already")]
     OtherMasterKey { database: String },
 }

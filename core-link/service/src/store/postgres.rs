@@ -16,7 +16,7 @@ use std::{error::Error, time::Duration};
 use futures::{FutureExt as _, future::BoxFuture};
 pub(super) use session::Session;
 use sessions::Sessions;
-use sqlx::ConnectOptions as _;
+use sqlx::{ConnectOptions as _, postgres::PgConnectOptions};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 pub(super) use writers::Work;
@@ -53,8 +53,7 @@ pub(super) struct Database {
 
 impl Database {
     pub(super) async fn open(server: &ServerAddress, part: Part) -> Result<Self, OpenError> {
-        let options = server.options().disable_statement_logging();
-        let options = options.application_name("postern-core").statement_cache_capacity(STATEMENTS_CACHED);
+        let options = options_for(server);
         opening::prepare(&options, server).await?;
         let options = options.options(LIMITS);
         let reading = options.clone().options([("default_transaction_read_only", "on")]);
@@ -100,6 +99,16 @@ impl Database {
         self.writers.close().await;
         self.readers.close().await;
     }
+}
+
+/// Whether nothing was ever stored in it.
+pub(super) async fn is_new(server: &ServerAddress) -> Result<bool, OpenError> {
+    opening::is_new(&options_for(server), server).await
+}
+
+fn options_for(server: &ServerAddress) -> PgConnectOptions {
+    let options = server.options().disable_statement_logging();
+    options.application_name("postern-core").statement_cache_capacity(STATEMENTS_CACHED)
 }
 
 /// Deletes what has expired, until the store closes.

@@ -15,7 +15,10 @@ use serde_json::Value;
 const PATIENCE: Duration = Duration::from_secs(20);
 const LOOK_INTERVAL: Duration = Duration::from_millis(5);
 
-pub(crate) struct Folder(tempfile::TempDir);
+pub(crate) struct Folder {
+    folder: tempfile::TempDir,
+    settings: Vec<(&'static str, String)>,
+}
 
 /// Killed with the test, unless it was ended before.
 pub(crate) struct Core<'a> {
@@ -26,11 +29,17 @@ pub(crate) struct Core<'a> {
 
 impl Folder {
     pub(crate) fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
+        Self { folder: tempfile::tempdir().unwrap(), settings: Vec::new() }
+    }
+
+    /// With a setting in place of the usual one.
+    pub(crate) fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.settings.push((name, value.into()));
+        self
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
+        self.folder.path().join(name)
     }
 
     /// Runs a command line to its end.
@@ -61,20 +70,26 @@ impl Folder {
     }
 
     fn serve_on(&self, metrics: String, environment: &[(&str, &str)]) -> Core<'_> {
+        let mut core = self.spawn(metrics, environment);
+        core.listens();
+        core
+    }
+
+    /// A Core that may still be waiting for something.
+    pub(crate) fn start(&self) -> Core<'_> {
+        self.spawn("127.0.0.1:0".to_owned(), &[])
+    }
+
+    fn spawn(&self, metrics: String, environment: &[(&str, &str)]) -> Core<'_> {
         let mut command = self.command("serve");
         command.envs(environment.iter().copied());
         let process = command.args(["--metrics-listen", &metrics]).stderr(Stdio::piped()).spawn().unwrap();
-        let mut core = Core { folder: self, process, metrics };
-        until("Core takes commands", || {
-            assert!(core.process.try_wait().unwrap().is_none(), "{}", core.log());
-            UnixStream::connect(self.path("run/core.sock")).is_ok()
-        });
-        core
+        Core { folder: self, process, metrics }
     }
 
     fn command(&self, line: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_postern-core"));
-        command.current_dir(self.0.path()).env_clear().args(line.split(' '));
+        command.current_dir(self.folder.path()).env_clear().args(line.split(' '));
         for (name, value) in [
             ("DATABASE", "core.db"),
             ("MASTER_KEY_FILE", "master.key"),
@@ -82,6 +97,9 @@ impl Folder {
             ("METRICS_LISTEN", "127.0.0.1:0"),
             ("PUBLIC_URL", "https://vpn.example.com"),
         ] {
+            command.env(format!("POSTERN_CORE__{name}"), value);
+        }
+        for (name, value) in &self.settings {
             command.env(format!("POSTERN_CORE__{name}"), value);
         }
         command
@@ -104,6 +122,24 @@ impl Core<'_> {
         process.wait().unwrap().success()
     }
 
+    /// Waits until it takes commands.
+    pub(crate) fn listens(&mut self) {
+        until("Core takes commands", || {
+            assert!(self.process.try_wait().unwrap().is_none(), "{}", self.log());
+            UnixStream::connect(self.folder.path("run/core.sock")).is_ok()
+        });
+    }
+
+    /// Waits until it takes commands, or has ended: then with what it said.
+    pub(crate) fn listens_or_ends(&mut self) -> Result<(), String> {
+        let mut ended = None;
+        until("Core takes commands, or ends", || {
+            ended = self.process.try_wait().unwrap();
+            ended.is_some() || UnixStream::connect(self.folder.path("run/core.sock")).is_ok()
+        });
+        if ended.is_some() { Err(self.log()) } else { Ok(()) }
+    }
+
     /// What Prometheus reads.
     pub(crate) fn metrics(&self) -> String {
         let mut stream = TcpStream::connect(&self.metrics).unwrap();
@@ -120,6 +156,15 @@ impl Core<'_> {
         assert!(status.success(), "{}", self.log());
     }
 
+    /// SIGTERM; what it has said until its end.
+    pub(crate) fn end(mut self) -> String {
+        self.signal();
+        let log = self.log();
+        let status = self.process.wait().unwrap();
+        assert!(status.success(), "{log}");
+        log
+    }
+
     /// SIGTERM.
     pub(crate) fn signal(&self) {
         let killed = Command::new("kill").arg(self.process.id().to_string()).status().unwrap();
@@ -133,7 +178,9 @@ impl Core<'_> {
 
     /// Waits for a line of the log with this text.
     pub(crate) fn logs(&mut self, text: &str) {
-        let mut lines = BufReader::new(self.process.stderr.as_mut().unwrap()).lines();
+        // Byte by byte: what comes after the line is for whoever reads next.
+        let stderr = self.process.stderr.as_mut().unwrap();
+        let mut lines = BufReader::with_capacity(1, stderr).lines();
         assert!(lines.any(|line| line.unwrap().contains(text)), "the log ended without {text:?}");
     }
 

@@ -9,6 +9,7 @@ mod hosts;
 mod locations;
 mod openid;
 mod people;
+mod postgres;
 mod stopping;
 
 use std::{

@@ -10,7 +10,7 @@ use postern_core::{
     edges::{EdgeError, EdgeView, Edges, Reach, Stage},
     sealing::MasterKey,
     serve::{Following, Installation, dispatcher, start_supervisor},
-    store::Store,
+    store::{Address, Store},
 };
 use postern_core_link::{EdgeAddress, LinkState, Supervisor};
 use tokio::{
@@ -130,7 +130,7 @@ fn spawn<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static) ->
 
 fn config(folder: &Path) -> Config {
     let mut config = Config::load(&Flags::new(), []).unwrap();
-    config.database = folder.join("core.db");
+    config.database = Address::File(folder.join("core.db"));
     config.master_key_file = folder.join("master.key");
     config.argon2_parallel = NonZeroUsize::MIN;
     config

@@ -17,6 +17,7 @@ use crate::store::{OpenError, ServerAddress};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// Servers and Cores often start together, and this is about how long service managers wait for either.
 const PATIENCE: Duration = Duration::from_secs(60);
+const LOOK_TIMEOUT: Duration = Duration::from_secs(3);
 const PAUSE: Duration = Duration::from_millis(500);
 /// For a migration of a large table, and for the turn of another Core that migrates.
 const MIGRATION_TIMEOUT: &str = "60000";
@@ -29,6 +30,24 @@ pub(super) async fn prepare(options: &PgConnectOptions, server: &ServerAddress) 
     // What was done is committed.
     connection.close().await.ok();
     Ok(())
+}
+
+/// Whether nothing has ever been stored in it under a master key.
+pub(super) async fn is_new(options: &PgConnectOptions, server: &ServerAddress) -> Result<bool, OpenError> {
+    let failed = |source: sqlx::Error| OpenError::Database { database: server.to_string(), source: source.into() };
+    let mut connection = connect(options, server).await?;
+    let look = async {
+        let table: Option<String> =
+            sqlx::query_scalar("SELECT to_regclass('master_key_check')::text").fetch_one(&mut connection).await?;
+        if table.is_none() {
+            return Ok(true);
+        }
+        let rows: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM master_key_check").fetch_one(&mut connection).await?;
+        Ok(rows == 0)
+    };
+    let is_new = timeout(LOOK_TIMEOUT, look).await.unwrap_or(Err(sqlx::Error::PoolTimedOut)).map_err(failed)?;
+    connection.close().await.ok();
+    Ok(is_new)
 }
 
 async fn connect(options: &PgConnectOptions, server: &ServerAddress) -> Result<PgConnection, OpenError> {
