@@ -2,6 +2,7 @@
 
 mod head_timer;
 mod http2;
+mod unread;
 
 use std::{convert::Infallible, future::poll_fn, pin::pin, sync::Arc, task::Poll, time::Duration};
 
@@ -22,7 +23,7 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 use tokio_util::task::TaskTracker;
 
-use self::head_timer::HeadWatch;
+use self::{head_timer::HeadWatch, unread::Unread};
 use super::{
     front::{Front, Peer},
     redirect::OverTls,
@@ -87,6 +88,8 @@ pub(super) async fn serve_tls(stream: TcpStream, tls: Arc<ServerConfig>, serving
 
 async fn http1(io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, serving: &Serving) {
     let (timer, mut head) = HeadWatch::new(serving.header_timeout);
+    let (peer, front) = (serving.peer, serving.front.clone());
+    let io = Unread::new(io, move |error| front.answer_unread(peer, error));
     let connection = http1::Builder::new()
         .timer(timer)
         .header_read_timeout(serving.header_timeout)

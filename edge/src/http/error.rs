@@ -47,6 +47,8 @@ pub(super) enum ApiError {
     Session(#[from] SessionError),
     #[error("the body is not acceptable")]
     Body(#[from] BodyError),
+    #[error("the head cannot be read")]
+    Head(HeadError),
     #[error("the body's length is not announced")]
     LengthUnknown,
     #[error("the host is named twice, or not at all")]
@@ -63,6 +65,23 @@ pub(super) enum ApiError {
     NotReady(&'static str),
     #[error("the handler panicked")]
     Panicked,
+}
+
+/// Why a request's head was not read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum HeadError {
+    TooLarge,
+    Malformed,
+}
+
+impl HeadError {
+    /// By the status that hyper gives it; `None` for one that blames nobody.
+    pub(super) fn of(status: &str) -> Option<Self> {
+        match status {
+            "431" | "414" => Some(Self::TooLarge),
+            _ => status.starts_with('4').then_some(Self::Malformed),
+        }
+    }
 }
 
 /// An error as it leaves: front adds the request id and writes it out.
@@ -135,6 +154,7 @@ impl From<ApiError> for Answer {
             ApiError::NoToken => answer(StatusCode::BAD_REQUEST, "no_token", "No token present"),
             ApiError::Session(error) => Self::from(error),
             ApiError::Body(error) => Self::from(error),
+            ApiError::Head(error) => Self::from(error),
             ApiError::LengthUnknown => {
                 answer(StatusCode::BAD_REQUEST, "length_required", "Send the body with a Content-Length")
             }
@@ -195,6 +215,19 @@ impl From<Rejection> for Answer {
             | Code::Unimplemented
             | Code::Internal
             | Code::DataLoss => internal(),
+        }
+    }
+}
+
+impl From<HeadError> for Answer {
+    fn from(error: HeadError) -> Self {
+        match error {
+            HeadError::TooLarge => answer(
+                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+                "head_too_large",
+                "The head of the request is too large",
+            ),
+            HeadError::Malformed => answer(StatusCode::BAD_REQUEST, "malformed_head", "The request cannot be read"),
         }
     }
 }

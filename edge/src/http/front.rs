@@ -2,7 +2,7 @@
 //!
 //! This is the hot path: no task, no lock, and no allocation that can be avoided.
 
-use std::{convert::Infallible, fmt, net::IpAddr, panic::AssertUnwindSafe, sync::Arc};
+use std::{convert::Infallible, fmt, net::IpAddr, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -20,7 +20,7 @@ use super::{
     App, Parts,
     arrival::{Arrival, RequestId, RequestIds},
     cross_site,
-    error::{Answer, ApiError},
+    error::{Answer, ApiError, HeadError},
     headers::{Occasion, ResponseHeaders},
     measure::RequestMetrics,
     redirect::Redirect,
@@ -112,6 +112,17 @@ impl Front {
         metrics.count(response.status(), received.elapsed());
         Ok(response)
     }
+
+    /// Answers a request of which nothing is known, because its head could not be read. The connection ends with it.
+    pub(super) fn answer_unread(&self, peer: Peer, error: HeadError) -> Response {
+        let shared = &*self.0;
+        let request_id = shared.request_ids.of(peer.is_trusted, &HeaderMap::new());
+        let mut response = Answer::from(ApiError::Head(error)).write(&request_id);
+        let occasion = Occasion { request_id: &request_id, is_api: true, closes: true };
+        shared.headers.write(response.headers_mut(), &occasion);
+        shared.metrics.of("").count(response.status(), Duration::ZERO);
+        response
+    }
 }
 
 impl Shared {
@@ -175,7 +186,7 @@ fn written(answer: Answer, request_id: &RequestId, plain: &Response) -> Response
 
 #[cfg(test)]
 mod tests {
-    use std::{net::Ipv4Addr, num::NonZeroU32, time::Duration};
+    use std::{net::Ipv4Addr, num::NonZeroU32};
 
     use axum::{
         body::to_bytes,

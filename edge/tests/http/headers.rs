@@ -32,6 +32,47 @@ async fn every_response_carries_them() {
 }
 
 #[tokio::test]
+async fn a_head_that_cannot_be_read_gets_them_too_with_nothing_of_it_and_the_connection_ends() {
+    let (site, _tunnel) = Site::connected(Setting::default(), right).await;
+    let many: String = (0..100).map(|at| format!("x-{at}: canary\r\n")).collect();
+    let malformed = (400, "malformed_head", "The request cannot be read");
+    let too_large = (431, "head_too_large", "The head of the request is too large");
+    // As much as is read of a head, and not one byte more.
+    let endless = |begin: &str| format!("{begin}{}", "c".repeat(32 * 1024 - begin.len()));
+    for (request, (status, code, text)) in [
+        ("canary\r\n\r\n".to_owned(), malformed),
+        ("GET /canary HTTP/9.9\r\n\r\n".to_owned(), malformed),
+        ("GET /livez HTTP/1.1\r\nhost: edge\r\ncan ary: 1\r\n\r\n".to_owned(), malformed),
+        ("POST /livez HTTP/1.1\r\nhost: edge\r\ncontent-length: canary\r\n\r\n".to_owned(), malformed),
+        (format!("GET /livez HTTP/1.1\r\nhost: edge\r\n{many}\r\n"), too_large),
+        (endless("GET /livez HTTP/1.1\r\nhost: edge\r\nx: canary"), too_large),
+        (endless("GET /canary"), too_large),
+    ] {
+        let reply = site.exchange(&request).await;
+        reply.expect_error(status, code, text);
+        expect_headers(&reply);
+        let length = reply.body.len().to_string();
+        let expected = [("connection", "close"), ("cache-control", "no-store"), ("content-length", &*length)];
+        for (name, value) in expected {
+            assert_eq!(reply.all(name).collect::<Vec<_>>(), [value], "{name} of {reply:?}");
+        }
+        assert!(reply.header("date").is_some() && !format!("{reply:?}").contains("canary"), "{reply:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_head_that_cannot_be_read_after_one_that_can_gets_them_too() {
+    let site = Site::start(Setting::default()).await;
+    let first = "GET /livez HTTP/1.1\r\nhost: edge\r\n\r\n";
+    let both = site.exchange(&format!("{first}canary\r\n\r\n")).await;
+    assert_eq!(both.status, 200);
+    let second = both.body.strip_prefix(r#"{"status":"alive"}"#).unwrap();
+    let second = Reply::parse(second);
+    second.expect_error(400, "malformed_head", "The request cannot be read");
+    expect_headers(&second);
+}
+
+#[tokio::test]
 async fn without_a_core_they_say_so() {
     let site = Site::start(Setting::default()).await;
     let reply = site.post("/api/v1/poll", r#"{"token":"t"}"#).await;

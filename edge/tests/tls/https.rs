@@ -173,6 +173,11 @@ async fn browsers_may_speak_http_2() {
     let statuses = futures::future::join_all(answers).await;
     assert_eq!(statuses.iter().filter(|status| **status == 200).count(), 10, "{statuses:?}");
     assert_eq!(statuses.iter().filter(|status| **status == 404).count(), 10, "{statuses:?}");
+    // The one answer that is not ours: the library refuses such a head by itself, and says nothing else.
+    let mut too_large = request("/livez");
+    too_large.headers_mut().insert("x-large", "x".repeat(17 * 1024).parse().unwrap());
+    let refused = sender.clone().send_request(too_large).await.unwrap();
+    assert_eq!((refused.status().as_u16(), refused.headers().len()), (431, 0), "{refused:?}");
     tunnel.push(Payload::ClearHttpsCerts(())).await;
     assert!(running.join_next().await.unwrap().is_ok(), "the connection ends");
 }
