@@ -3,6 +3,7 @@
 //! Every wait has an end, on both sides: a Core that freezes within a transaction does not hold the others, and a server
 //! that freezes does not hold a Core.
 
+mod absence;
 mod listener;
 mod migrations;
 mod opening;

@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use futures::TryStreamExt as _;
 use sqlx::{
-    pool::PoolConnection,
-    postgres::{PgArguments, PgRow, Postgres},
+    Connection as _, PgConnection,
+    postgres::{PgArguments, PgRow},
     query_with, raw_sql,
 };
 use tokio::time::timeout;
@@ -18,7 +18,7 @@ const ROLLBACK_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A connection, in a transaction or between two.
 pub(in crate::store) struct Session {
-    connection: PoolConnection<Postgres>,
+    connection: PgConnection,
     health: Health,
     is_in_transaction: bool,
 }
@@ -38,7 +38,7 @@ pub(super) enum Health {
 }
 
 impl Session {
-    pub(super) fn new(connection: PoolConnection<Postgres>) -> Self {
+    pub(super) fn new(connection: PgConnection) -> Self {
         Self { connection, health: Health::Sound, is_in_transaction: false }
     }
 
@@ -51,7 +51,7 @@ impl Session {
         // The protocol takes one statement at a time.
         for statement in text.split(';') {
             let before = self.begin_statement();
-            let outcome = query_with(statement, arguments.clone()).execute(&mut *self.connection).await;
+            let outcome = query_with(statement, arguments.clone()).execute(&mut self.connection).await;
             changed += self.end_statement(before, outcome)?.rows_affected();
         }
         Ok(changed)
@@ -63,7 +63,7 @@ impl Session {
         arguments: PgArguments,
     ) -> Result<Option<PgRow>, StoreError> {
         let before = self.begin_statement();
-        let outcome = query_with(text, arguments).fetch_optional(&mut *self.connection).await;
+        let outcome = query_with(text, arguments).fetch_optional(&mut self.connection).await;
         self.end_statement(before, outcome)
     }
 
@@ -73,7 +73,7 @@ impl Session {
         arguments: PgArguments,
     ) -> Result<Vec<PgRow>, StoreError> {
         let before = self.begin_statement();
-        let outcome = query_with(text, arguments).fetch_all(&mut *self.connection).await;
+        let outcome = query_with(text, arguments).fetch_all(&mut self.connection).await;
         self.end_statement(before, outcome)
     }
 
@@ -84,7 +84,7 @@ impl Session {
         mut take: impl FnMut(PgRow) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
         let before = self.begin_statement();
-        let mut rows = query_with(text, arguments).fetch(&mut *self.connection);
+        let mut rows = query_with(text, arguments).fetch(&mut self.connection);
         let outcome = loop {
             match rows.try_next().await {
                 Ok(Some(row)) => take(row)?,
@@ -99,7 +99,7 @@ impl Session {
     /// Statements without values, which need not be prepared.
     pub(in crate::store) async fn run(&mut self, statements: &'static str) -> Result<(), StoreError> {
         let before = self.begin_statement();
-        let outcome = raw_sql(statements).execute(&mut *self.connection).await;
+        let outcome = raw_sql(statements).execute(&mut self.connection).await;
         self.end_statement(before, outcome).map(drop)
     }
 
@@ -119,7 +119,7 @@ impl Session {
 
     pub(super) async fn commit(&mut self) -> Result<(), sqlx::Error> {
         let before = self.begin_statement();
-        let outcome = raw_sql("COMMIT").execute(&mut *self.connection).await;
+        let outcome = raw_sql("COMMIT").execute(&mut self.connection).await;
         // A server that refuses has ended the transaction.
         if outcome.as_ref().err().is_none_or(is_undone_for_certain) {
             self.health = before;
@@ -130,7 +130,7 @@ impl Session {
 
     /// Where it does not succeed, the session is closed, which undoes as well.
     pub(super) async fn roll_back(&mut self) {
-        let rolled_back = raw_sql("ROLLBACK").execute(&mut *self.connection);
+        let rolled_back = raw_sql("ROLLBACK").execute(&mut self.connection);
         if let Ok(Ok(_)) = timeout(ROLLBACK_TIMEOUT, rolled_back).await {
             self.health = Health::Sound;
             self.is_in_transaction = false;
@@ -156,8 +156,10 @@ impl Session {
         self.health = Health::Sound;
     }
 
-    pub(super) fn close(mut self) {
-        self.connection.close_on_drop();
+    /// In order. One that is dropped ends too, and what it had begun is undone.
+    pub(super) async fn close(self) {
+        // The server notices in any case.
+        self.connection.close().await.ok();
     }
 
     fn begin_statement(&mut self) -> Health {

@@ -1,24 +1,26 @@
 //! Sessions in hand, so that nobody waits for a connection that exists already.
 //!
-//! A pool of sqlx makes and replaces them, but asks each one whether it is alive whenever it comes back, which would
-//! double the round trips of a poll. Here one that failed is closed, and when the server went, all idle ones with it.
+//! A pool of sqlx would ask each one whether it is alive whenever it comes back, which doubles the round trips of a poll, and
+//! would try again for a second where a server refuses. Here one that failed is closed, and when the server went, all idle
+//! ones with it; and while it is away, nobody waits for it.
 
 use std::{
     ops::{Deref, DerefMut},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use sqlx::{
-    PgPool,
-    postgres::{PgConnectOptions, PgPoolOptions},
-};
+use futures::future::join_all;
+use sqlx::{ConnectOptions as _, postgres::PgConnectOptions};
 use tokio::{
     sync::{Semaphore, SemaphorePermit},
     time::timeout,
 };
 
-use super::session::{Health, Session};
+use super::{
+    absence::Absence,
+    session::{Health, Session},
+};
 use crate::store::{
     StoreError,
     sql::Connection,
@@ -29,7 +31,8 @@ use crate::store::{
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(1);
 
 pub(super) struct Sessions {
-    pool: PgPool,
+    options: PgConnectOptions,
+    absence: Absence,
     part: Part,
     turns: Semaphore,
     idle: Mutex<Vec<Tx>>,
@@ -46,14 +49,8 @@ pub(super) struct Lease<'a> {
 impl Sessions {
     /// Connects when it is first asked.
     pub(super) fn new(options: PgConnectOptions, count: u32, part: Part) -> Self {
-        let pool = PgPoolOptions::new()
-            .max_connections(count)
-            .acquire_timeout(ACQUIRE_TIMEOUT)
-            .idle_timeout(None)
-            .max_lifetime(None)
-            .test_before_acquire(false)
-            .connect_lazy_with(options);
-        Self { pool, part, turns: Semaphore::new(count as usize), idle: Mutex::default() }
+        let turns = Semaphore::new(count as usize);
+        Self { options, absence: Absence::default(), part, turns, idle: Mutex::default() }
     }
 
     pub(super) async fn lease(&self) -> Result<Lease<'_>, StoreError> {
@@ -69,25 +66,30 @@ impl Sessions {
 
     pub(super) async fn close(&self) {
         self.turns.close();
-        self.close_idle();
+        let idle = std::mem::take(&mut *self.idle());
         // Whatever is still in use is closed when it comes back.
-        timeout(ACQUIRE_TIMEOUT, self.pool.close()).await.ok();
+        timeout(ACQUIRE_TIMEOUT, join_all(idle.into_iter().map(say_goodbye))).await.ok();
     }
 
     async fn connect(&self) -> Result<Session, StoreError> {
-        let connected = timeout(ACQUIRE_TIMEOUT, self.pool.acquire()).await;
-        match connected {
-            Ok(Ok(connection)) => Ok(Session::new(connection)),
-            Ok(Err(sqlx::Error::PoolClosed)) => Err(StoreError::Closed),
+        let attempt = self.absence.attempt().map_err(|source| StoreError::Unavailable { source })?;
+        let connected = timeout(ACQUIRE_TIMEOUT, self.options.connect()).await;
+        match connected.unwrap_or(Err(sqlx::Error::PoolTimedOut)) {
+            Ok(connection) => {
+                attempt.succeeded();
+                Ok(Session::new(connection))
+            }
             // Whatever it is, nothing was begun: a server that is down, full, or wants another password now.
-            Ok(Err(source)) => Err(StoreError::Unavailable { source: source.into() }),
-            Err(_) => Err(StoreError::Unavailable { source: sqlx::Error::PoolTimedOut.into() }),
+            Err(source) => {
+                let source = Arc::new(source);
+                attempt.failed(Arc::clone(&source));
+                Err(StoreError::Unavailable { source })
+            }
         }
     }
 
     fn close_idle(&self) {
-        let idle = std::mem::take(&mut *self.idle());
-        idle.into_iter().for_each(close);
+        self.idle().clear();
     }
 
     fn take_back(&self, mut tx: Tx) {
@@ -96,8 +98,6 @@ impl Sessions {
         if session.is_reusable() && !self.turns.is_closed() {
             session.renew();
             self.idle().push(tx);
-        } else {
-            close(tx);
         }
         if is_lost {
             self.close_idle();
@@ -109,9 +109,9 @@ impl Sessions {
     }
 }
 
-fn close(tx: Tx) {
+async fn say_goodbye(tx: Tx) {
     match tx.connection {
-        Connection::Postgres(session) => session.close(),
+        Connection::Postgres(session) => session.close().await,
         Connection::Sqlite(_) => {}
     }
 }
