@@ -49,7 +49,7 @@ struct Shared {
 
 enum Database {
     Sqlite(sqlite::Database),
-    Postgres(postgres::Database),
+    Postgres(Box<postgres::Database>),
 }
 
 impl Store {
@@ -65,7 +65,9 @@ impl Store {
         let part = Part::new(Sealer::new(&key), clock);
         let database = match &address {
             Address::File(path) => Database::Sqlite(sqlite::Database::open(path, part.clone()).await?),
-            Address::Server(server) => Database::Postgres(postgres::Database::open(server, part.clone()).await?),
+            Address::Server(server) => {
+                Database::Postgres(Box::new(postgres::Database::open(server, part.clone()).await?))
+            }
         };
         let store = Self { shared: Arc::new(Shared { database, part }) };
         let known = store.write(|tx| Box::pin(tx.ensure_master_key_check())).await;
