@@ -133,7 +133,9 @@ impl CoreClient {
         let mut asking = Asking::new(&self.registry, question, R::REPEAT);
         asking.begin(patience(R::SHED)).inspect_err(|error| self.note_shed(R::SHED, error))?;
         let reply = timeout_at(asking.deadline(), asking.reply()).await;
-        unwrap::<R>(reply.unwrap_or_else(|_| Err(asking.too_late())))
+        // Who was frozen finds both the reply and the end of its time; nobody waits for that reply any more.
+        let reply = reply.ok().filter(|_| Instant::now() <= asking.deadline());
+        unwrap::<R>(reply.unwrap_or_else(|| Err(asking.too_late())))
     }
 
     /// Sends over one tunnel, once, what Core can only answer when a person has done something: it takes no place of

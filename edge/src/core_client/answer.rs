@@ -19,6 +19,8 @@ pub(super) enum Refusal {
     Unknown,
     /// Core's bug.
     Fault,
+    /// An older Core does not know this kind of request; it has not looked for what another one may have done.
+    Unserved,
     /// Core's word on what was asked.
     Answer,
 }
@@ -30,7 +32,8 @@ impl Refusal {
             // With a time to come back it is about this person.
             Code::ResourceExhausted if rejection.retry_after_seconds.is_none() => Self::NoRoom,
             Code::Unknown => Self::Unknown,
-            Code::Internal => Self::Fault,
+            Code::Internal | Code::DataLoss => Self::Fault,
+            Code::Unimplemented => Self::Unserved,
             Code::Ok
             | Code::Cancelled
             | Code::InvalidArgument
@@ -42,8 +45,6 @@ impl Refusal {
             | Code::FailedPrecondition
             | Code::Aborted
             | Code::OutOfRange
-            | Code::Unimplemented
-            | Code::DataLoss
             | Code::Unauthenticated => Self::Answer,
         }
     }

@@ -160,8 +160,9 @@ impl<'a> Asking<'a> {
             }
             Refusal::Fault => {
                 self.blame(at, "core failed");
-                ControlFlow::Break(Err(CallError::Rejected(rejection)))
+                ControlFlow::Continue(CallError::Rejected(rejection))
             }
+            Refusal::Unserved => ControlFlow::Continue(CallError::Rejected(rejection)),
             Refusal::Answer => {
                 self.trust(at);
                 ControlFlow::Break(Err(CallError::Rejected(rejection)))

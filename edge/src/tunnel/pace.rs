@@ -1,6 +1,7 @@
 //! How fast replies come over one tunnel, and so how long one more request would wait.
 //!
-//! Measured only while requests wait: an idle Core is not a slow one. Nothing here is a verdict on a Core's health.
+//! Measured only while requests wait for their turn: an idle Core is not a slow one, nor is one that works on a few
+//! slow requests. Nothing here is a verdict on a Core's health.
 
 use std::{
     sync::atomic::{AtomicU32, AtomicU64, Ordering},
@@ -20,7 +21,7 @@ const SMOOTHING: u64 = 4;
 #[derive(Debug)]
 pub(crate) struct Pace {
     since: Instant,
-    /// Nanoseconds between two replies while others wait; 0: not known yet.
+    /// Nanoseconds between two replies while others wait for their turn; 0: not known yet.
     gap: AtomicU64,
     /// Nanoseconds after `since`; 0: none yet.
     last_reply: AtomicU64,
@@ -57,21 +58,21 @@ impl Pace {
 /// Counts the replies of one tunnel.
 #[derive(Debug, Default)]
 pub(crate) struct Meter {
-    /// The reply before, if requests were still waiting after it.
+    /// The reply before, if Core was busy after it.
     before: Option<Instant>,
     busy: Duration,
     replies: u64,
 }
 
 impl Meter {
-    /// A reply came, after which so many requests wait.
+    /// A reply came, after which so many requests are in flight.
     pub(super) fn count(&mut self, pace: &Pace, now: Instant, in_flight: usize) {
         pace.last_reply.store(nanos(now.saturating_duration_since(pace.since)), Ordering::Relaxed);
         if let Some(before) = self.before {
             self.busy += now.saturating_duration_since(before);
             self.replies += 1;
         }
-        self.before = (in_flight > 0).then_some(now);
+        self.before = (in_flight >= BUSY_MIN).then_some(now);
         if self.busy >= SAMPLE_MIN {
             self.take_sample(pace);
         }
@@ -135,11 +136,20 @@ mod tests {
         let mut now = pace.since;
         for _ in 0..100 {
             now += Duration::from_secs(1);
-            meter.count(&pace, now, 1);
+            meter.count(&pace, now, BUSY_MIN);
             now += Duration::from_millis(2);
-            meter.count(&pace, now, 0);
+            meter.count(&pace, now, BUSY_MIN - 1);
         }
         assert_near(pace.wait_behind(BUSY), Duration::from_millis(200));
+    }
+
+    #[test]
+    fn a_burst_after_some_slow_replies_does_not_wait() {
+        let (pace, mut meter) = (Pace::new(Instant::now()), Meter::default());
+        for reply in 1..=20 {
+            meter.count(&pace, pace.since + Duration::from_secs(3) * reply, 20);
+        }
+        assert_eq!(pace.wait_behind(BUSY), Duration::ZERO);
     }
 
     #[test]

@@ -165,12 +165,13 @@ async fn a_wait_outlives_its_tunnel() {
 }
 
 #[tokio::test]
-async fn a_core_that_is_too_busy_for_a_wait_is_asked_again() {
+async fn a_core_that_is_too_busy_for_a_wait_or_unsure_of_it_is_asked_again() {
     let refusals = std::sync::atomic::AtomicUsize::new(0);
     let (site, _tunnel) = Site::connected(Setting::default(), move |request| match request.payload {
         Some(Asked::AwaitRemoteMfaFinish(_)) => match refusals.fetch_add(1, std::sync::atomic::Ordering::SeqCst) {
             0 => Answer::Reject(Rejection::new(Code::Unavailable, "")),
             1 => Answer::Reject(Rejection::new(Code::ResourceExhausted, "")),
+            2 => Answer::Reject(Rejection::new(Code::Unknown, "")),
             _ => Answer::Reply(approval()),
         },
         _ => right(request),

@@ -60,7 +60,7 @@ async fn what_is_harmless_is_asked_again_at_any_core() {
 
 #[tokio::test(start_paused = true)]
 async fn after_a_loss_no_core_that_cannot_look_makes_the_outcome_certain() {
-    for code in [Code::Unavailable, Code::ResourceExhausted] {
+    for code in [Code::Unavailable, Code::ResourceExhausted, Code::Internal, Code::Unimplemented] {
         let (registry, client) = edge();
         let (mut first, mut second) = (PipeCore::ours(&registry, "1"), PipeCore::ours(&registry, "2"));
         let call = activate(&client);

@@ -44,7 +44,8 @@ fn ending(error: CallError) -> Option<Ending> {
 
 fn of_rejection(rejection: &Rejection) -> Option<Ending> {
     match rejection.code {
-        Code::Unavailable | Code::ResourceExhausted => None,
+        // Whether this wait began, or its result was fetched, is not known; asking again finds out.
+        Code::Unavailable | Code::ResourceExhausted | Code::Unknown => None,
         Code::Aborted => Some(Ending::Replaced),
         Code::DeadlineExceeded => Some(Ending::Late),
         Code::InvalidArgument
@@ -53,12 +54,8 @@ fn of_rejection(rejection: &Rejection) -> Option<Ending> {
         | Code::NotFound
         | Code::AlreadyExists
         | Code::FailedPrecondition => Some(Ending::Refused),
-        Code::Ok
-        | Code::Cancelled
-        | Code::Unknown
-        | Code::OutOfRange
-        | Code::Unimplemented
-        | Code::Internal
-        | Code::DataLoss => Some(Ending::Failed),
+        Code::Ok | Code::Cancelled | Code::OutOfRange | Code::Unimplemented | Code::Internal | Code::DataLoss => {
+            Some(Ending::Failed)
+        }
     }
 }

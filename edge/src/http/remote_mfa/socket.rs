@@ -132,7 +132,9 @@ async fn listen(socket: &mut Socket, ping_interval: Duration) -> Ending {
                     return Ending::Gone;
                 }
                 unanswered += 1;
-                next_ping += if unanswered == PINGS_MAX { PONG_LIMIT.min(ping_interval) } else { ping_interval };
+                // From now on: after a freeze the peer still gets its time for each.
+                let patience = if unanswered == PINGS_MAX { PONG_LIMIT.min(ping_interval) } else { ping_interval };
+                next_ping = Instant::now() + patience;
             }
         }
     }
