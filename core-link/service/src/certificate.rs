@@ -17,7 +17,7 @@ pub use checked::{BadCertificate, CheckedCertificate, Description};
 use crate::{
     activity::{self, Entry},
     changes::Topic,
-    clock::Timestamp,
+    clock::{CLOCKS_APART, Timestamp},
     edges::{EdgeError, Reach},
     lease::{Lease, LeaseLost},
     store::{Store, StoreError, Tx},
@@ -246,7 +246,8 @@ impl KeptCertificate {
     fn due(&self, now: Timestamp) -> Option<&str> {
         let Origin::OrderedFor(domain) = &self.origin else { return None };
         // A try that is still to come is from a clock that was ahead.
-        let is_recent = |tried_at: Timestamp| tried_at <= now && now < tried_at.after(RENEWAL_INTERVAL);
+        let is_recent =
+            |tried_at: Timestamp| tried_at <= now.after(CLOCKS_APART) && now < tried_at.after(RENEWAL_INTERVAL);
         let waits = self.renewal.as_ref().is_some_and(|last| is_recent(last.tried_at));
         // What cannot be read ended long ago, as far as browsers are concerned.
         let ends = Description::of(&self.chain).map_or(now, |description| description.not_after);

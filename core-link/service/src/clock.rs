@@ -8,6 +8,10 @@ use std::{
 
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
+/// How far apart the clocks of two Cores may be before one mistrusts what the other has written: a time that is further
+/// ahead than it can be comes from a clock that was wrong.
+pub const CLOCKS_APART: Duration = Duration::from_mins(1);
+
 /// Seconds since 1970, UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Timestamp(i64);

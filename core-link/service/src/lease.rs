@@ -6,7 +6,7 @@
 
 use std::{error::Error, time::Duration};
 
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use crate::store::{Store, StoreError};
 
@@ -86,11 +86,14 @@ pub async fn keep<T>(store: &Store, lease: Lease, work: impl Future<Output = T>)
     Ok(done)
 }
 
+/// Taken over by another Core, or not renewed for so long that it may be.
 async fn until_lost(store: &Store, lease: Lease) {
-    loop {
+    let mut renewed = Instant::now();
+    while renewed.elapsed() + RENEW_INTERVAL <= LEASE_TIME {
         sleep(RENEW_INTERVAL).await;
+        let now = Instant::now();
         match store.write::<_, StoreError, _>(move |tx| Box::pin(tx.renew_lease(lease))).await {
-            Ok(true) => {}
+            Ok(true) => renewed = now,
             Ok(false) => return,
             // Whether it is still held is asked again where it counts, beside the effect.
             Err(error) => tracing::debug!(error = &error as &dyn Error, "cannot renew a lease"),

@@ -147,7 +147,9 @@ async fn write(tx: &mut Tx, mail: NewMail<'_>) -> Result<Posted, StoreError> {
     let kind = mail.message.kind();
     let posted = if tx.insert_mail(&mail).await? { Posted::Waiting } else { Posted::NotTaken };
     if posted == Posted::Waiting {
-        metrics::counter!("postern_core_mails_total", "kind" => kind.as_str(), "outcome" => "queued").increment(1);
+        tx.after_commit(move || {
+            metrics::counter!("postern_core_mails_total", "kind" => kind.as_str(), "outcome" => "queued").increment(1);
+        });
     }
     Ok(posted)
 }

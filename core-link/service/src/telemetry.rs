@@ -56,6 +56,13 @@ pub fn start_logging(level: LogLevel, format: LogFormat) {
     if log(level, format, io::stderr).try_init().is_err() {
         tracing::debug!("logging has already started");
     }
+    std::panic::set_hook(Box::new(log_panic));
+}
+
+/// Where, never what: a panic's message may hold what was being handled.
+fn log_panic(panic: &std::panic::PanicHookInfo<'_>) {
+    let place = panic.location().map(ToString::to_string).unwrap_or_default();
+    tracing::error!(place, "a task panicked");
 }
 
 /// Core's log, one line an event, wherever it goes.

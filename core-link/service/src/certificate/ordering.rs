@@ -93,6 +93,7 @@ impl Certificates {
         lease: Lease,
     ) -> Result<(), CertificateError> {
         let condition = Condition::Renews { lease, chain: old.chain };
+        self.note_try(&condition).await?;
         let renewed = self.order_again(edge, &domain, condition.clone()).await;
         if let Err(error) = &renewed {
             let note = reason(error);
@@ -110,6 +111,18 @@ impl Certificates {
             noted.await?;
         }
         renewed
+    }
+
+    /// Before it begins: authorities count orders, also those that a restart of Core cuts short.
+    async fn note_try(&self, condition: &Condition) -> Result<(), CertificateError> {
+        let condition = condition.clone();
+        let noted = self.store.write::<_, CertificateError, _>(move |tx| {
+            Box::pin(async move {
+                condition.check(tx).await?;
+                Ok(tx.note_renewal(Some("it was begun, and did not come to its end")).await?)
+            })
+        });
+        noted.await
     }
 
     async fn order_again(&self, edge: &Edge, domain: &str, condition: Condition) -> Result<(), CertificateError> {

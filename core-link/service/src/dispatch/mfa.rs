@@ -178,15 +178,21 @@ impl Dispatcher {
         attempt: &Attempt,
     ) -> Result<(), Rejection> {
         let Some(refusal) = refusal else { return Ok(()) };
-        if let Some(operation) = caller.operation()
-            && self.store.remembers(operation).await.map_err(|error| error.rejection())?
-        {
+        if self.is_remembered(caller).await? {
             return Ok(());
         }
         if refusal.is_to_wait() {
             return Err(refusal.rejection());
         }
         Err(self.refuse_stranger(&refusal, attempt).await)
+    }
+
+    /// This was asked before, and answered.
+    pub(super) async fn is_remembered(&self, caller: &Caller) -> Result<bool, Rejection> {
+        match caller.operation() {
+            Some(operation) => self.store.remembers(operation).await.map_err(|error| error.rejection()),
+            None => Ok(false),
+        }
     }
 }
 

@@ -27,7 +27,9 @@ impl Dispatcher {
     pub(super) async fn password_reset_init(&self, caller: Caller, body: PasswordResetInitializeRequest) -> Reply {
         let mut attempt = caller.attempt()?;
         let (now, mail) = (self.store.now(), self.instance.mail);
-        self.reset_budget.take(caller.network(), now).map_err(|error| error.rejection())?;
+        if !self.is_remembered(&caller).await? {
+            self.reset_budget.take(caller.network(), now).map_err(|error| error.rejection())?;
+        }
         if !mail.is_on() && self.reset_budget.may_tell(now) {
             tracing::warn!("somebody asks to reset a password, and no mail server is set (smtp_server)");
         }

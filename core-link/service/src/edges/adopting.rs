@@ -15,6 +15,9 @@ use crate::{
 /// A new Edge has this long to open its port with TLS and take a tunnel.
 const CONFIRM_PATIENCE: Duration = Duration::from_secs(8);
 
+/// After this the Core that adopts an Edge has ended it one way or the other, if it lives.
+const ADOPTION_MAX: Duration = Duration::from_secs(30);
+
 /// A link that is already up, or comes up at once, answers the question without another adoption.
 const RESUME_PATIENCE: Duration = Duration::from_secs(1);
 
@@ -50,18 +53,23 @@ impl Edges {
         }
     }
 
-    /// Notes which Edges have taken the identity that they were sent.
+    /// Notes which Edges have taken the identity that they were sent, and dials those of which the Core that adopted them
+    /// has not found it out: it may have died.
     ///
     /// # Errors
     /// Of the store only.
     pub async fn confirm_connected(&self) -> Result<(), EdgeError> {
         let adopting = self.store.read::<_, EdgeError, _>(|tx| Box::pin(async move { Ok(tx.adopting_edges().await?) }));
-        for id in adopting.await? {
+        let mut is_left_behind = false;
+        for (id, created_at) in adopting.await? {
             if self.reach.is_connected(EdgeId(id)) {
                 self.confirm(&Origin { actor: "core".to_owned(), ..Origin::command_line() }, EdgeId(id)).await?;
+            } else {
+                let is_late = created_at.after(ADOPTION_MAX) <= self.store.now();
+                is_left_behind |= is_late && !self.reach.statuses().iter().any(|status| status.edge == EdgeId(id));
             }
         }
-        Ok(())
+        if is_left_behind { self.start_links().await } else { Ok(()) }
     }
 
     /// An earlier attempt did not learn how it ended; the Edge knows.

@@ -9,6 +9,7 @@ mod elsewhere;
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 pub use elsewhere::watch;
@@ -55,6 +56,10 @@ struct Waiting {
     woken: oneshot::Receiver<()>,
 }
 
+/// A device asks again over another tunnel once Core was silent for 6 s, and must not be superseded by a wait that this
+/// Core began before it was frozen.
+const BEGIN_MAX: Duration = Duration::from_secs(3);
+
 #[derive(Debug, thiserror::Error)]
 pub enum AwaitError {
     /// Not one of ours, its time is over, or its result was fetched.
@@ -68,6 +73,8 @@ pub enum AwaitError {
     NotInTime,
     #[error("too many wait for an approval")]
     TooMany,
+    #[error("this Core was held up for too long")]
+    Stale,
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -79,10 +86,10 @@ pub async fn wait(
     token: &Token,
     deadline: Instant,
 ) -> Result<PresharedKey, AwaitError> {
-    let digest = token.digest(store.sealer());
+    let (digest, asked) = (token.digest(store.sealer()), Instant::now());
     // Strangers end here, far from the writer.
     store.read::<_, AwaitError, _>(|tx| Box::pin(async move { admit(tx, &digest).await.map(drop) })).await?;
-    let wait = store.write(move |tx| Box::pin(async move { begin(tx, digest).await })).await?;
+    let wait = store.write(move |tx| Box::pin(async move { begin(tx, digest, asked).await })).await?;
     loop {
         let mut waiting = Approvals::enter(approvals, wait)?;
         // From here on no approval is missed. One that came before is looked for now.
@@ -95,8 +102,11 @@ pub async fn wait(
     }
 }
 
-async fn begin(tx: &mut Tx, token: TokenDigest) -> Result<Wait, AwaitError> {
+async fn begin(tx: &mut Tx, token: TokenDigest, asked: Instant) -> Result<Wait, AwaitError> {
     let session = admit(tx, &token).await?;
+    if asked.elapsed() > BEGIN_MAX {
+        return Err(AwaitError::Stale);
+    }
     Ok(Wait { token, number: tx.begin_wait(session.id).await? })
 }
 
@@ -108,7 +118,12 @@ async fn deliver(tx: &mut Tx, wait: &Wait) -> Result<PresharedKey, AwaitError> {
 /// The login, as long as nobody else waits for it instead.
 async fn look(tx: &mut Tx, wait: &Wait) -> Result<LoginSession, AwaitError> {
     let session = admit(tx, &wait.token).await?;
-    if tx.newest_waiter(session.id).await? == wait.number { Ok(session) } else { Err(AwaitError::Superseded) }
+    match tx.newest_waiter(session.id).await? {
+        Some(number) if number == wait.number => Ok(session),
+        Some(_) => Err(AwaitError::Superseded),
+        // It ended since.
+        None => Err(AwaitError::InvalidToken),
+    }
 }
 
 async fn admit(tx: &mut Tx, token: &TokenDigest) -> Result<LoginSession, AwaitError> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::Network;
 use crate::{
-    clock::Timestamp,
+    clock::{CLOCKS_APART, Timestamp},
     person::PersonId,
     store::{StoreError, Tx},
 };
@@ -85,7 +85,7 @@ impl Standing {
             return Err(Throttled::Locked);
         }
         // A longer wait was never given: it comes from a clock that was ahead, and must not keep anybody out.
-        if self.retry_at > now.after(DELAY_MAX) {
+        if self.retry_at > now.after(DELAY_MAX + CLOCKS_APART) {
             return Ok(());
         }
         match u32::try_from(self.retry_at.as_unix().saturating_sub(now.as_unix())) {
@@ -154,7 +154,8 @@ mod tests {
         assert_eq!(at(100), Err(Throttled::Delayed { seconds: 30 }));
         assert_eq!(at(129), Err(Throttled::Delayed { seconds: 1 }));
         assert_eq!(at(130), Ok(()));
-        assert_eq!(at(130 - 3601), Ok(()), "nobody was ever told to wait so long");
+        assert_eq!(at(130 - 3601), Err(Throttled::Delayed { seconds: 3601 }), "by a clock that is a bit ahead");
+        assert_eq!(at(130 - 3661), Ok(()), "nobody was ever told to wait so long");
         let locked = Standing { failures: NETWORK_MAX, ..standing };
         assert_eq!(locked.check(NETWORK_MAX, Timestamp::from_unix(i64::MAX)), Err(Throttled::Locked));
     }

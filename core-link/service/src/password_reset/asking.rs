@@ -28,7 +28,7 @@ enum Unmailed {
 /// Mails a link to whoever has this address, if they may have one. One and the same course for every address: what
 /// is written for nobody is written by the same statements, which then find no person to write it for.
 pub async fn ask(tx: &mut Tx, email: &str, mail: MailUse, attempt: &mut Attempt) -> Result<(), StoreError> {
-    let found = tx.person_by_email(&email.trim().to_lowercase()).await?;
+    let found = tx.person_by_email(&wanted(email)).await?;
     let (person, reason) = eligible(found, email, mail, attempt);
     let token = Token::random();
     let digest = token.digest(tx.sealer());
@@ -46,6 +46,11 @@ pub async fn ask(tx: &mut Tx, email: &str, mail: MailUse, attempt: &mut Attempt)
         (None, Posted::Waiting) => attempt.done(),
     };
     tx.record(&entry).await
+}
+
+/// As addresses rest in the store. Postgres takes no text with a zero in it, and nobody's address has one.
+fn wanted(email: &str) -> String {
+    email.trim().to_lowercase().replace('\0', "\u{fffd}")
 }
 
 /// Ids begin at 1.

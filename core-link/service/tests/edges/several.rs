@@ -10,6 +10,7 @@ use postern_core::{
     certificate::CertificateError,
     changes::Topic,
     clock::{Clock, Timestamp},
+    edges::Stage,
     lease::{self, Job, LEASE_TIME},
     session_keys::SessionKey,
     store::StoreError,
@@ -21,7 +22,8 @@ use tokio::runtime::Handle;
 
 use crate::{
     certificates::issue,
-    core::{Core, is_connected, until, within},
+    core::{Core, is_connected, stages, until, within},
+    proxy::{Hold, Proxy, Step},
 };
 
 /// An Edge to which both Cores have a tunnel, the first Core's first.
@@ -127,6 +129,28 @@ async fn a_core_that_missed_every_change_follows_them_when_it_looks_again() {
     announced.await.unwrap();
 
     until(async || here.links() == 0 && there.links() == 0).await;
+}
+
+#[tokio::test]
+async fn an_edge_whose_core_died_while_it_adopted_it_is_taken_over_by_another() {
+    let (folder, edge) = (tempfile::tempdir().unwrap(), FakeEdge::unadopted(Manner::Ours).await);
+    let proxy = Proxy::to(edge.address(), Hold::Reply(Step::SendCert)).await;
+    let (here, there) = (Core::start(folder.path()).await, Core::start(folder.path()).await);
+    let adding = here.begin_to_add(proxy.address());
+    within(proxy.reached()).await;
+    adding.abort();
+    here.stop().await;
+    proxy.release();
+
+    there.edges.confirm_connected().await.unwrap();
+    assert_eq!(there.links(), 0, "the other may still be at it");
+    let clock = Clock::new(|| Timestamp::from_unix(Clock::system().now().as_unix() + 60));
+    let (_, later) = there.with_clock(clock).await;
+    until(async || {
+        later.confirm_connected().await.unwrap();
+        stages(&there).await == [Stage::Adopted]
+    })
+    .await;
 }
 
 #[tokio::test]

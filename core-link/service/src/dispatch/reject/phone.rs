@@ -3,7 +3,10 @@
 use postern_proto::rejection::{Code, Rejection};
 
 use super::{Refusal, overloaded};
-use crate::mfa::{approval::AwaitError, phone::RegisterError};
+use crate::{
+    mfa::{approval::AwaitError, phone::RegisterError},
+    store::StoreError,
+};
 
 pub(in crate::dispatch) fn invalid_key() -> Rejection {
     invalid("invalid pubkey")
@@ -27,6 +30,10 @@ impl Refusal for AwaitError {
             Self::Superseded => Rejection::new(Code::Aborted, self.to_string()),
             Self::NotInTime => Rejection::new(Code::DeadlineExceeded, self.to_string()),
             Self::TooMany => overloaded(),
+            // Asking again is harmless, and finds out.
+            Self::Stale | Self::Store(StoreError::Uncertain { .. } | StoreError::WriterFailed) => {
+                Rejection::new(Code::Unavailable, "try again")
+            }
             Self::Store(error) => error.rejection(),
         }
     }
@@ -34,4 +41,16 @@ impl Refusal for AwaitError {
 
 fn invalid(text: &str) -> Rejection {
     Rejection::new(Code::InvalidArgument, text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_of_which_nobody_knows_the_outcome_is_asked_for_again() {
+        for error in [AwaitError::Stale, AwaitError::Store(StoreError::WriterFailed)] {
+            assert_eq!(error.rejection().code, Code::Unavailable);
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use super::Tx;
 use crate::{
-    clock::Timestamp,
+    clock::{CLOCKS_APART, Timestamp},
     mfa::{DELAY_MAX, Network, Side, Standing, Standings},
     person::PersonId,
     store::{
@@ -61,7 +61,7 @@ impl Tx {
         .bind(person.0)
         .bind(network.to_string())
         .bind(now.as_unix())
-        .bind(now.after(DELAY_MAX).as_unix())
+        .bind(now.after(DELAY_MAX + CLOCKS_APART).as_unix())
         .bind(here_max)
         .bind(together_max)
         .scalar_optional(&mut self.connection)
@@ -81,7 +81,7 @@ impl Tx {
              RETURNING elsewhere_failures")
         .bind(person.0)
         .bind(now.as_unix())
-        .bind(now.after(DELAY_MAX).as_unix())
+        .bind(now.after(DELAY_MAX + CLOCKS_APART).as_unix())
         .bind(failures_max)
         .scalar_optional(&mut self.connection)
         .await?;

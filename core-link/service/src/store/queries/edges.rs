@@ -6,6 +6,7 @@ use rustls_pki_types::CertificateDer;
 use super::Tx;
 use crate::{
     authority::KeptIdentity,
+    clock::Timestamp,
     edges::{EdgeRecord, NewEdge, Stage},
     sealing::{Place, Sealer},
     store::{
@@ -44,8 +45,10 @@ impl Tx {
     }
 
     /// Ids of those whose identity was sent and of which nothing has been heard.
-    pub async fn adopting_edges(&mut self) -> Result<Vec<i64>, StoreError> {
-        sql("SELECT id FROM edges WHERE adopted_at IS NULL").scalar_all(&mut self.connection).await
+    pub async fn adopting_edges(&mut self) -> Result<Vec<(i64, Timestamp)>, StoreError> {
+        let rows = sql("SELECT id, created_at FROM edges WHERE adopted_at IS NULL AND enabled");
+        let rows = rows.fetch_all(&mut self.connection).await?;
+        rows.iter().map(|row| Ok((row.try_get("id")?, Timestamp::from_unix(row.try_get("created_at")?)))).collect()
     }
 
     /// Its name; `None` if it was adopted before, or is gone.

@@ -6,7 +6,7 @@ use aws_lc_rs::rand;
 
 use super::Tx;
 use crate::{
-    clock::Timestamp,
+    clock::{CLOCKS_APART, Timestamp},
     mail::{Claim, Content, DueMail, KIND_MAX, Kind, LIMIT_WINDOW, NewMail, Outcome, PERSON_MAX, RETRY_MAX},
     person::PersonId,
     sealing::Place,
@@ -22,7 +22,7 @@ const SWEPT_MAX: i64 = 500;
 const DAMAGED: StoreError = StoreError::Damaged { table: "mails" };
 
 impl Tx {
-    /// One statement for whoever the mail is for. False: too many were sent, or there is no such person.
+    /// One statement for whoever the mail is for. Due at once, whatever the clocks of other Cores say. False: too many were sent, or there is no such person.
     pub(crate) async fn insert_mail(&mut self, mail: &NewMail<'_>) -> Result<bool, StoreError> {
         let now = self.now();
         let kind = mail.message.kind();
@@ -34,7 +34,7 @@ impl Tx {
         let inserted = sql(
             "INSERT INTO mails (name, kind, person_id, allowance, sealed_content, outcome, next_attempt_at, created_at,
                                 expires_at)
-             SELECT $1, $2, p.id, $4, $5, 'waiting', $6, $6, $7 FROM people AS p WHERE p.id = $3
+             SELECT $1, $2, p.id, $4, $5, 'waiting', 0, $6, $7 FROM people AS p WHERE p.id = $3
              AND (SELECT COUNT(*) FROM mails WHERE person_id = $3 AND allowance = $4
                   AND created_at BETWEEN $6 - $8 + 1 AND $6 + $8) < $9
              AND (SELECT COUNT(*) FROM mails WHERE kind = $2 AND created_at BETWEEN $6 - $8 + 1 AND $6 + $8) < $10",
@@ -73,7 +73,7 @@ impl Tx {
         .bind(now.as_unix())
         .bind(now.after(claim).as_unix())
         .bind(limit)
-        .bind(i64::try_from(RETRY_MAX.as_secs()).unwrap_or(i64::MAX))
+        .bind(i64::try_from((RETRY_MAX + CLOCKS_APART).as_secs()).unwrap_or(i64::MAX))
         .fetch_all(&mut self.connection)
         .await?;
         let mut due = Vec::with_capacity(rows.len());

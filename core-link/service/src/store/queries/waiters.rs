@@ -18,8 +18,9 @@ impl Tx {
             .await
     }
 
-    pub async fn newest_waiter(&mut self, login: LoginSessionId) -> Result<i64, StoreError> {
-        sql("SELECT waiter FROM mfa_sessions WHERE id = $1").bind(login.0).scalar_one(&mut self.connection).await
+    /// `None`: the login is gone.
+    pub async fn newest_waiter(&mut self, login: LoginSessionId) -> Result<Option<i64>, StoreError> {
+        sql("SELECT waiter FROM mfa_sessions WHERE id = $1").bind(login.0).scalar_optional(&mut self.connection).await
     }
 
     /// Those of these waits that have nothing more to wait for: the login is approved or gone, or a newer wait began.

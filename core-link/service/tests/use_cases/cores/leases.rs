@@ -71,6 +71,16 @@ async fn a_job_is_given_up_when_another_core_has_taken_it_over() {
 }
 
 #[tokio::test]
+async fn a_job_is_given_up_when_its_lease_cannot_be_renewed() {
+    let (here, _there) = cores().await;
+    let lease = here.take_lease().await.unwrap();
+    here.store.close().await;
+    tokio::time::pause();
+    let endless = lease::keep(&here.store, lease, std::future::pending::<()>());
+    assert_eq!(timeout(lease::LEASE_TIME, endless).await.expect("before another Core may take it"), Err(LeaseLost));
+}
+
+#[tokio::test]
 async fn a_core_that_takes_its_own_lease_anew_after_its_end_gets_another_number() {
     let (here, _there) = cores().await;
     let first = here.take_lease().await.unwrap();
