@@ -184,9 +184,11 @@ impl<H: Handler> Link<H> {
             // An Edge that ends one tunnel after the other is not dialled without a pause.
             _ if !stayed_up => Next::Dial(Failure::Unreachable),
             TunnelEnd::Announced => Next::Dial(Failure::Announced),
-            TunnelEnd::Lost(_) | TunnelEnd::Silent | TunnelEnd::Stalled | TunnelEnd::PurgeFailed => {
-                Next::Dial(Failure::Lost)
-            }
+            TunnelEnd::Lost(_)
+            | TunnelEnd::Silent
+            | TunnelEnd::Unheard
+            | TunnelEnd::Stalled
+            | TunnelEnd::PurgeFailed => Next::Dial(Failure::Lost),
         }
     }
 

@@ -9,7 +9,7 @@ use std::{error::Error, fmt, sync::Arc};
 use bytes::Bytes;
 use futures::FutureExt;
 use postern_proto::{
-    limits::{PROBE_INTERVAL, SILENCE_CLOSED},
+    limits::{PROBE_INTERVAL, PROBES_MISSED_MAX, SILENCE_CLOSED},
     link::Probe,
     proxy::core_response,
     service::ProxyClient,
@@ -58,6 +58,8 @@ pub(crate) enum TunnelEnd {
     Lost(Status),
     /// Nothing was received for too long.
     Silent,
+    /// The Edge did not hear us for too long.
+    Unheard,
     /// The Edge did not read what was sent.
     Stalled,
     /// The link was stopped.
@@ -77,6 +79,7 @@ impl fmt::Display for TunnelEnd {
                 None => write!(f, "ended by the Edge ({:?}): {}", status.code(), headers::words(status)),
             },
             Self::Silent => write!(f, "nothing received for {SILENCE_CLOSED:?}"),
+            Self::Unheard => write!(f, "{PROBES_MISSED_MAX} probes in a row without an answer"),
             Self::Stalled => f.write_str("the Edge did not read what was sent"),
             Self::Stopped => f.write_str("ended by Core"),
             Self::Purged => f.write_str("purged"),
@@ -201,19 +204,19 @@ impl<H: Handler> Tunnel<H> {
         }
     }
 
-    /// Once a second: ask an idle Edge whether it is there. Seconds are counted and not measured,
-    /// so that a Core that was itself suspended does not take its own sleep for the Edge's.
+    /// Once a second: ask the Edge whether it hears us, also amid traffic, which may be one-way. Seconds are counted and
+    /// not measured, so that a Core that was itself suspended does not take its own sleep for the Edge's.
     fn tick(&mut self) -> Option<TunnelEnd> {
         if !self.peer.speaks_link {
             return None;
         }
-        if std::mem::take(&mut self.heard.since_tick) {
-            self.heard.silent_ticks = 0;
-            return None;
-        }
-        self.heard.silent_ticks += 1;
+        let heard = std::mem::take(&mut self.heard.since_tick);
+        self.heard.silent_ticks = if heard { 0 } else { self.heard.silent_ticks + 1 };
         if PROBE_INTERVAL * self.heard.silent_ticks >= SILENCE_CLOSED {
             return Some(TunnelEnd::Silent);
+        }
+        if self.heard.probes_sent.saturating_sub(self.heard.last_probe_answered) >= u64::from(PROBES_MISSED_MAX) {
+            return Some(TunnelEnd::Unheard);
         }
         self.probe().err()
     }

@@ -129,13 +129,14 @@ impl Tunnel {
         Attempt::begin(self, lane, question)
     }
 
-    /// Hands a reply to who waits for it; false when nobody does.
-    pub(crate) fn take_reply(&self, (id, reply): (u64, Bytes), meter: &mut Meter, now: Instant) -> bool {
+    /// Hands a reply to who waits for it, and says when they asked; `None` when nobody waits.
+    pub(crate) fn take_reply(&self, (id, reply): (u64, Bytes), meter: &mut Meter, now: Instant) -> Option<Instant> {
         let waiter = self.in_flight.complete(id);
         if waiter.as_ref().is_none_or(|waiter| waiter.lane == Lane::Requests) {
             meter.count(&self.pace, now, self.load());
         }
-        waiter.is_some_and(|waiter| waiter.reply.send(Heard::Reply(reply)).is_ok())
+        let Waiter { sent, reply: waiting, .. } = waiter?;
+        waiting.send(Heard::Reply(reply)).is_ok().then_some(sent)
     }
 
     /// Core has fallen silent. Whoever waits for its reply is told, and waits on if there is nobody else to ask.

@@ -25,6 +25,14 @@ pub const SILENCE_AVOIDED: Duration = Duration::from_secs(2);
 /// A tunnel that was silent for this long is closed.
 pub const SILENCE_CLOSED: Duration = Duration::from_secs(6);
 
+/// A probe without an answer for this long: the other end does not hear us, whatever we hear of it. So the tunnel is avoided
+/// less than three seconds after the last probe that got through.
+pub const PROBE_MISSED: Duration = Duration::from_millis(1_500);
+
+/// So many probes in a row without an answer: the tunnel is closed, as long after the last one that got through as after
+/// silence.
+pub const PROBES_MISSED_MAX: u32 = 5;
+
 /// Length of a session key, in bytes: 32 for signing (unused) and 32 for AES-256-GCM.
 pub const SESSION_KEY_LENGTH: usize = 64;
 

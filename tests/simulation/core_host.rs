@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use postern_core_link::{Greeting, Handler, Limits, Reply, Request, Supervisor, SupervisorConfig, Surroundings};
+use postern_core_link::{Greeting, Handler, Reply, Request, Supervisor, SupervisorConfig, Surroundings};
 use postern_edge::tunnel::push::KeyId;
 use postern_proto::{
     client_types::DeviceConfigResponse,
@@ -23,8 +23,6 @@ use crate::{
 
 /// The Cores of every simulation.
 pub(crate) const CORES: [&str; 2] = ["core-1", "core-2"];
-/// Few, so that it is reached.
-const REQUESTS_MAX: usize = 8;
 /// How often the database is busy: rolled back, and nothing happened.
 const ROLLED_BACK: f64 = 0.1;
 /// A payload that begins like this is never rolled back.
@@ -34,11 +32,8 @@ pub(crate) async fn run(scene: Scene, name: &'static str) -> turmoil::Result {
     let (life, dice) = scene.enter(name);
     let spread = dice.clone();
     let surroundings = Surroundings { network: Box::new(SimulatedNetwork), chance: Box::new(move || spread.part()) };
-    let config = SupervisorConfig {
-        instance: format!("{name}-{life}").parse()?,
-        greeting: greeting(),
-        limits: Limits { requests_max: REQUESTS_MAX, ..Limits::default() },
-    };
+    let config =
+        SupervisorConfig { instance: format!("{name}-{life}").parse()?, greeting: greeting(), limits: scene.limits };
     let supervisor = Supervisor::start_in(surroundings, config, Model { scene: scene.clone(), name, dice });
     supervisor.set_edges(adopted().iter().map(|adopted| adopted.edge.clone()).collect());
     scene.show_supervisor(name, supervisor.clone());

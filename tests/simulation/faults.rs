@@ -1,6 +1,9 @@
 //! What goes wrong in one run, and when: a pure function of the seed.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use turmoil::Sim;
 
@@ -20,6 +23,9 @@ const FAULTS_MAX: usize = 7;
 /// How long a message takes from host to host when nothing is wrong.
 pub(crate) const LATENCY_MIN: Duration = Duration::from_millis(1);
 pub(crate) const LATENCY_MAX: Duration = Duration::from_millis(20);
+
+/// A tunnel over a network that lets nothing through in one direction at least is avoided after that much.
+pub(crate) const AVOIDED_MAX: Duration = Duration::from_secs(3);
 
 type Pair = (&'static str, &'static str);
 
@@ -48,6 +54,8 @@ pub(crate) struct Faults {
     acts: Vec<(Duration, Act)>,
     /// To be started as soon as they have ended.
     starting: BTreeSet<&'static str>,
+    /// Since when a Core and an Edge do not both hear each other.
+    parted: BTreeMap<Pair, Duration>,
 }
 
 impl Faults {
@@ -63,21 +71,49 @@ impl Faults {
         // The sort is stable, and so the same acts come in the same order each time.
         acts.sort_by_key(|(at, _)| *at);
         acts.reverse();
-        Self { acts, starting: BTreeSet::new() }
+        Self { acts, starting: BTreeSet::new(), parted: BTreeMap::new() }
     }
 
     /// Does what is due.
     pub(crate) fn apply(&mut self, sim: &mut Sim<'_>, scene: &Scene) {
         while let Some((_, act)) = self.acts.pop_if(|(at, _)| *at <= sim.elapsed()) {
             scene.trace.note("faults", format_args!("{act:?}"));
+            self.note_parted(act, sim.elapsed());
             self.act(act, sim, scene);
         }
+        self.check_parted(sim.elapsed(), scene);
         self.starting.retain(|host| {
             let still_leaves = sim.is_host_running(*host);
             if !still_leaves {
                 sim.bounce(*host);
             }
             still_leaves
+        });
+    }
+
+    fn note_parted(&mut self, act: Act, now: Duration) {
+        match act {
+            Act::Hold(pair) | Act::Cut(pair) | Act::CutOneWay(pair) => {
+                if let Some(tunnel) = tunnel_between(pair) {
+                    self.parted.entry(tunnel).or_insert(now);
+                }
+            }
+            Act::Release(pair) | Act::Repair(pair) => {
+                self.parted.remove(&pair);
+            }
+            Act::Crash(_) | Act::Leave(_) | Act::Start(_) | Act::Slow(..) | Act::JumpClock(..) => {}
+        }
+    }
+
+    fn check_parted(&mut self, now: Duration, scene: &Scene) {
+        self.parted.retain(|(core, edge), since| {
+            let is_due = now >= *since + AVOIDED_MAX;
+            if is_due && scene.relies_on(edge, core) {
+                scene
+                    .trace
+                    .accuse(format!("{edge} relies on {core}, and they have not heard each other since {since:?}"));
+            }
+            !is_due
         });
     }
 
@@ -121,6 +157,11 @@ fn fault(dice: &Dice, at: Duration, end: Duration) -> Vec<(Duration, Act)> {
         6 => vec![(at, Act::Slow(pair, dice.millis(20, 600))), (end, Act::Slow(pair, LATENCY_MAX))],
         _ => vec![(at, Act::JumpClock(host, dice.millis(10, 20_000)))],
     }
+}
+
+/// Core first, whichever direction it is about.
+fn tunnel_between((a, b): Pair) -> Option<Pair> {
+    [(a, b), (b, a)].into_iter().find(|(core, _)| CORES.contains(core))
 }
 
 /// Whatever was done last, nothing of it stays.

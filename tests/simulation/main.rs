@@ -6,6 +6,7 @@
 mod core_host;
 mod edge_host;
 mod faults;
+mod half_open;
 mod identities;
 mod interleavings;
 mod memory;

@@ -3,17 +3,22 @@
 use std::{
     io,
     net::{Ipv4Addr, SocketAddr},
+    time::Duration,
 };
 
 use futures::future::BoxFuture;
 use postern_core_link::{Connect, EdgeAddress, Io};
 use postern_edge::tunnel::port::Port;
+use tokio::time::timeout;
 use turmoil::net::{TcpListener, TcpStream};
 
 /// Where an Edge listens for Core.
 pub(crate) const TUNNEL_PORT: u16 = 50051;
 /// Where it listens for people.
 pub(crate) const FRONT_PORT: u16 = 80;
+
+/// As with core-link's own connections.
+const CONNECT_MAX: Duration = Duration::from_secs(1);
 
 /// Listens on the simulated host that runs now.
 pub(crate) async fn listen(port: u16) -> io::Result<TcpListener> {
@@ -36,7 +41,7 @@ pub(crate) struct SimulatedNetwork;
 impl Connect for SimulatedNetwork {
     fn connect<'a>(&'a self, address: &'a EdgeAddress) -> BoxFuture<'a, io::Result<Box<dyn Io>>> {
         Box::pin(async move {
-            let stream = TcpStream::connect((address.host(), address.port())).await?;
+            let stream = timeout(CONNECT_MAX, TcpStream::connect((address.host(), address.port()))).await??;
             Ok(Box::new(stream) as Box<dyn Io>)
         })
     }

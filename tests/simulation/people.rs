@@ -36,7 +36,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// What NGINX got from one Edge.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Answer {
+pub(crate) enum Answer {
     Status(u16, String),
     /// Nothing was sent.
     Unreachable,
@@ -76,12 +76,12 @@ pub(crate) async fn run(scene: Scene) -> turmoil::Result {
     while scene.trace.now() < HEALED {
         sleep(LOOK_AGAIN).await;
     }
-    settle(&scene, &dice).await;
+    settle(&scene).await;
     Ok(())
 }
 
 /// After the end of all faults: ready, then working, then quiet.
-async fn settle(scene: &Scene, dice: &Dice) {
+async fn settle(scene: &Scene) {
     let ready_by = HEALED + READY_AGAIN_MAX;
     eventually(scene, ready_by, "every link is up again", || {
         scene.registries().iter().all(|edge| edge.is_ready() && edge.tunnel_count() == 2)
@@ -90,7 +90,7 @@ async fn settle(scene: &Scene, dice: &Dice) {
     .await;
     scene.trace.note(PEOPLE, "every link is up");
     for edge in EDGES {
-        answers_again(scene, dice, edge, ready_by).await;
+        answers_again(scene, edge, ready_by).await;
     }
     let quiet_by = scene.trace.now() + QUIET_MAX;
     eventually(scene, quiet_by, "nothing is in flight any more", || {
@@ -102,10 +102,9 @@ async fn settle(scene: &Scene, dice: &Dice) {
 }
 
 /// A tunnel that lost a message may look well for as long as silence is borne, so this may take several tries.
-async fn answers_again(scene: &Scene, dice: &Dice, edge: &str, by: Duration) {
+async fn answers_again(scene: &Scene, edge: &str, by: Duration) {
     for attempt in 0.. {
-        let (operation, payload) = (format!("last-{edge}-{attempt}"), format!("{CALM}-{edge}-{attempt}.5.0"));
-        let person = Person { operation, payload, scene: scene.clone(), dice: dice.clone() };
+        let person = Person::calm(format!("last-{edge}-{attempt}"), Duration::from_millis(5), scene);
         let answer = person.ask(edge, Instant::now() + REQUEST_BUDGET).await;
         if matches!(answer, Answer::Status(200, _)) {
             return;
@@ -121,7 +120,7 @@ fn is_up(state: &postern_core_link::LinkState) -> bool {
     matches!(state, postern_core_link::LinkState::Connected { .. })
 }
 
-async fn eventually(scene: &Scene, by: Duration, what: &str, is_so: impl Fn() -> bool) {
+pub(crate) async fn eventually(scene: &Scene, by: Duration, what: &str, is_so: impl Fn() -> bool) {
     while !is_so() {
         if scene.trace.now() > by {
             return scene.trace.accuse(format!("not in time: {what}"));
@@ -131,7 +130,7 @@ async fn eventually(scene: &Scene, by: Duration, what: &str, is_so: impl Fn() ->
 }
 
 /// One operation, from the first try to the last.
-struct Person {
+pub(crate) struct Person {
     operation: String,
     payload: String,
     scene: Scene,
@@ -152,6 +151,12 @@ impl Person {
             scene: scene.clone(),
             dice: Dice::new(scene.seed ^ number as u64),
         }
+    }
+
+    /// Who asks for this once, and is never told that the database is busy.
+    pub(crate) fn calm(operation: String, work: Duration, scene: &Scene) -> Self {
+        let payload = format!("{CALM}-{operation}.{}.0", work.as_millis());
+        Self { operation, payload, scene: scene.clone(), dice: Dice::new(scene.seed) }
     }
 
     async fn live(self) {
@@ -197,12 +202,22 @@ impl Person {
     }
 
     async fn ask(&self, edge: &str, deadline: Instant) -> Answer {
+        self.ask_within(edge, deadline, SILENCE_MAX).await
+    }
+
+    /// As without an NGINX, which would ask another Edge after a while.
+    pub(crate) async fn ask_patiently(&self, edge: &str, deadline: Instant) -> Answer {
+        self.ask_within(edge, deadline, REQUEST_BUDGET + LATENESS_MAX).await
+    }
+
+    async fn ask_within(&self, edge: &str, deadline: Instant, silence_max: Duration) -> Answer {
         let connected_by = deadline.min(Instant::now() + CONNECT_MAX);
         let Ok(Ok(stream)) = timeout_at(connected_by, TcpStream::connect((edge, FRONT_PORT))).await else {
             return Answer::Unreachable;
         };
         let now = Instant::now();
-        match timeout_at(deadline.min(now + SILENCE_MAX), self.exchange(stream, deadline - now)).await {
+        match timeout_at((deadline + LATENESS_MAX).min(now + silence_max), self.exchange(stream, deadline - now)).await
+        {
             Ok(Ok(line)) => self.read(&line),
             Ok(Err(_)) | Err(_) => Answer::Nothing,
         }

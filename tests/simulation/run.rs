@@ -5,6 +5,7 @@ use std::{
     time::Duration,
 };
 
+use postern_core_link::Limits;
 use tokio::task::JoinSet;
 use turmoil::{Builder, Sim};
 
@@ -23,6 +24,9 @@ const TICK: Duration = Duration::from_millis(10);
 /// No run takes longer, whatever happens in it.
 const RUN_MAX: Duration = Duration::from_secs(60);
 
+/// Few, so that it is reached.
+const REQUESTS_MAX: usize = 8;
+
 /// tokio numbers the tasks of a process, and a runtime that ends drops its own in an order that follows from their
 /// numbers modulo a small power of two. A crash closes connections in that order.
 const TASK_NUMBERS: u64 = 64;
@@ -31,16 +35,32 @@ static ALONE: Mutex<()> = Mutex::new(());
 
 /// Runs the schedule of a seed to its end.
 pub(crate) fn run(seed: u64) -> Trace {
+    let mut faults = Faults::of(seed);
+    let scene = Scene::new(seed, Limits { requests_max: REQUESTS_MAX, ..Limits::default() });
+    drive(scene, people::run, |sim, scene| faults.apply(sim, scene))
+}
+
+/// Lets one thing happen to the hosts, and no other.
+pub(crate) fn play<S>(story: impl FnOnce(Scene) -> S) -> Trace
+where
+    S: Future<Output = turmoil::Result> + 'static,
+{
+    drive(Scene::new(0, Limits::default()), story, |_, _| ())
+}
+
+fn drive<S>(scene: Scene, story: impl FnOnce(Scene) -> S, mut before_step: impl FnMut(&mut Sim<'_>, &Scene)) -> Trace
+where
+    S: Future<Output = turmoil::Result> + 'static,
+{
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     // Their making numbers tasks too.
     let _made = adopted();
     align_task_numbers();
-    let scene = Scene::new(seed);
     let mut sim = build(&scene);
-    let mut faults = Faults::of(seed);
+    sim.client(PEOPLE, story(scene.clone()));
     loop {
         scene.trace.set_now(sim.elapsed());
-        faults.apply(&mut sim, &scene);
+        before_step(&mut sim, &scene);
         match sim.step() {
             Ok(false) => {}
             Ok(true) => break,
@@ -89,6 +109,5 @@ fn build(scene: &Scene) -> Sim<'static> {
         let scene = scene.clone();
         sim.host(name, move || core_host::run(scene.clone(), name));
     }
-    sim.client(PEOPLE, people::run(scene.clone()));
     sim
 }

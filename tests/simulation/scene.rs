@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use postern_core_link::Supervisor;
+use postern_core_link::{Limits, Supervisor};
 use postern_edge::tunnel::registry::TunnelRegistry;
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 use tokio::time::sleep;
@@ -29,6 +29,8 @@ pub(crate) enum Order {
 #[derive(Debug, Clone)]
 pub(crate) struct Scene {
     pub(crate) seed: u64,
+    /// Of each Core.
+    pub(crate) limits: Limits,
     pub(crate) trace: Trace,
     pub(crate) memory: Memory,
     state: Arc<Mutex<State>>,
@@ -48,8 +50,8 @@ struct State {
 pub(crate) struct Dice(Arc<Mutex<StdRng>>);
 
 impl Scene {
-    pub(crate) fn new(seed: u64) -> Self {
-        Self { seed, trace: Trace::default(), memory: Memory::default(), state: Arc::default() }
+    pub(crate) fn new(seed: u64, limits: Limits) -> Self {
+        Self { seed, limits, trace: Trace::default(), memory: Memory::default(), state: Arc::default() }
     }
 
     /// A host begins: how often it has, and chance of its own for this life.
@@ -106,8 +108,21 @@ impl Scene {
         self.lock().registries.values().cloned().collect()
     }
 
+    /// A tunnel between them is up, and the Edge sees no reason against it.
+    pub(crate) fn relies_on(&self, edge: &str, core: &str) -> bool {
+        self.lock().registries.get(edge).is_some_and(|registry| registry.relies_on(&format!("{core}-")))
+    }
+
+    pub(crate) fn registry(&self, edge: &str) -> Option<TunnelRegistry> {
+        self.lock().registries.get(edge).cloned()
+    }
+
     pub(crate) fn supervisors(&self) -> Vec<Supervisor> {
         self.lock().supervisors.values().cloned().collect()
+    }
+
+    pub(crate) fn supervisors_of(&self, core: &str) -> Option<Supervisor> {
+        self.lock().supervisors.get(core).cloned()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

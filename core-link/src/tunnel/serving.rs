@@ -67,7 +67,7 @@ impl<H: Handler> Tunnel<H> {
             let reply = ProbeReply { sequence: probe.sequence };
             self.reply_now(envelope.id, core_response::Payload::ProbeReply(reply));
         } else if let core_request::Payload::ProbeReply(reply) = payload {
-            self.heard.last_probe_answered = reply.sequence;
+            self.heard.last_probe_answered = self.heard.last_probe_answered.max(reply.sequence);
         } else if let core_request::Payload::Draining(_) = payload {
             self.edge_drains = true;
         } else if let core_request::Payload::Cancel(cancel) = payload {

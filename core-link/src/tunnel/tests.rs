@@ -4,7 +4,7 @@ use std::{future::pending, sync::Arc, time::Duration};
 
 use postern_proto::{
     limits::{REQUEST_BUDGET, SILENCE_CLOSED},
-    link::{SessionKey, SessionKeyRing},
+    link::{Probe, SessionKey, SessionKeyRing},
     proxy::{core_request, core_response},
 };
 use tokio::{
@@ -86,6 +86,27 @@ async fn a_silent_tunnel_is_probed_each_second_and_closed_after_six() {
         probes += u64::from(matches!(message.payload, Some(core_response::Payload::Probe(_))));
     }
     assert_eq!(probes, 5);
+}
+
+/// What the Edge sends arrives, and nothing that is sent to it.
+#[tokio::test(start_paused = true)]
+async fn a_tunnel_on_which_only_the_edge_is_heard_is_closed_after_six_seconds_too() {
+    let Pair { core, edge, _edge, _pushes } = pair(Manner::Mute).await;
+    let begun = Instant::now();
+    let talk = async {
+        for sequence in 1.. {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            edge.send(0, core_request::Payload::Probe(Probe { sequence })).await;
+        }
+    };
+
+    let end = tokio::select! {
+        end = serve(core) => end,
+        () = talk => unreachable!("it talks for ever"),
+    };
+
+    assert!(matches!(end, TunnelEnd::Unheard), "{end:?}");
+    assert_eq!(begun.elapsed(), SILENCE_CLOSED);
 }
 
 #[tokio::test(start_paused = true)]

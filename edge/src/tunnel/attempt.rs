@@ -35,6 +35,7 @@ pub(super) enum Heard {
 #[derive(Debug)]
 pub(super) struct Waiter {
     pub(super) lane: Lane,
+    pub(super) sent: Instant,
     pub(super) reply: oneshot::Sender<Heard>,
 }
 
@@ -108,7 +109,7 @@ impl Attempt {
             return Err(SendError::TooLate);
         }
         let (waiter, reply) = oneshot::channel();
-        let id = tunnel.in_flight.register(lane, Waiter { lane, reply: waiter })?;
+        let id = tunnel.in_flight.register(lane, Waiter { lane, sent: now, reply: waiter })?;
         let mut attempt = Self { tunnel, id, reply, sent: now, stage: Stage::Registered };
         let message = question.write_for(&attempt.tunnel, id, now);
         attempt.tunnel.queue(lane, message)?;

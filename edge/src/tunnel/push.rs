@@ -36,11 +36,12 @@ impl Pushes {
         }
     }
 
-    pub(super) fn take(&self, lease: &Lease, message: Bytes) {
+    /// An answer to a probe is handed back: it is for who asked.
+    pub(super) fn take(&self, lease: &Lease, message: Bytes) -> Option<ProbeReply> {
         let Ok(message) = CoreResponse::decode(message) else {
             self.refused.increment(1);
             tracing::debug!("a push does not decode");
-            return;
+            return None;
         };
         let tunnel = lease.tunnel();
         match message.payload {
@@ -58,8 +59,7 @@ impl Pushes {
                 self.report(tunnel, lease.registry().keys().replace(&tunnel.source, &ring));
             }
             Some(Payload::Probe(probe)) => answer(tunnel, probe.sequence),
-            // That it came is all it says.
-            Some(Payload::ProbeReply(_)) => {}
+            Some(Payload::ProbeReply(answered)) => return Some(answered),
             Some(Payload::Draining(_)) => {
                 tracing::info!(tunnel = tunnel.number, "core asks for nothing new on this tunnel");
                 lease.drain();
@@ -86,6 +86,7 @@ impl Pushes {
                 | Payload::DevicePostureRejected(_),
             ) => self.refuse_reply(tunnel),
         }
+        None
     }
 
     fn report(&self, tunnel: &Tunnel, outcome: Result<(), RingError>) {

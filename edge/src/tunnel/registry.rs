@@ -4,6 +4,8 @@
 //! session keys, never stored.
 
 mod lease;
+#[cfg(feature = "testing")]
+mod looking;
 
 use std::{
     sync::{

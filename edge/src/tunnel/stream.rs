@@ -114,7 +114,7 @@ impl TunnelStream {
                     Ok(Some(message)) => {
                         let now = Instant::now();
                         liveness.hear(now);
-                        self.take(message, now);
+                        self.take(message, now, &mut liveness);
                     }
                     Ok(None) => return Ended::ByCore,
                     Err(status) => return Ended::Broken(status),
@@ -131,15 +131,18 @@ impl TunnelStream {
         }
     }
 
-    fn take(&mut self, message: Bytes, now: Instant) {
+    fn take(&mut self, message: Bytes, now: Instant, liveness: &mut Liveness) {
         match frame::peek_id(&message) {
-            Ok(0) => self.pushes.take(&self.lease, message),
-            Ok(id) => {
-                if !self.lease.tunnel().take_reply((id, message), &mut self.meter, now) {
-                    // Late, or sent twice, or never asked for.
-                    self.unclaimed.increment(1);
+            Ok(0) => {
+                if let Some(answered) = self.pushes.take(&self.lease, message) {
+                    liveness.probe_answered(answered.sequence);
                 }
             }
+            Ok(id) => match self.lease.tunnel().take_reply((id, message), &mut self.meter, now) {
+                Some(sent) => liveness.seen_until(sent),
+                // Late, or sent twice, or never asked for.
+                None => self.unclaimed.increment(1),
+            },
             Err(_) => self.malformed.increment(1),
         }
     }

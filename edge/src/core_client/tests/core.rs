@@ -87,7 +87,7 @@ impl PipeCore {
     /// False when nobody waits for it.
     pub(super) fn reply(&mut self, id: u64, payload: Payload) -> bool {
         let message = CoreResponse { id, payload: Some(payload) }.encode_to_vec();
-        self.lease.tunnel().take_reply((id, message.into()), &mut self.meter, Instant::now())
+        self.lease.tunnel().take_reply((id, message.into()), &mut self.meter, Instant::now()).is_some()
     }
 
     pub(super) fn reject(&mut self, id: u64, code: Code) -> bool {
