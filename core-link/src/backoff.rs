@@ -34,6 +34,8 @@ pub(crate) enum Failure {
     Announced,
     /// The tunnel ended unannounced.
     Lost,
+    /// The tunnel ended, in whichever way, before it had stayed up.
+    Fleeting,
     /// No tunnel came up; it may be over in a moment.
     Unreachable,
     /// No tunnel came up, and only a person can change that.
@@ -68,18 +70,22 @@ impl Backoff {
         match failure {
             Failure::Announced => ANNOUNCED_MAX.mul_f64(chance),
             Failure::Lost => spread(links).mul_f64(chance),
-            Failure::Unreachable => {
-                if now.duration_since(self.failing_since) >= SOON_FOR {
-                    self.soon = self.soon.mul_f64(SOON_GROWTH).min(SOON_MAX);
-                }
-                jittered(self.soon, SOON_MAX, chance)
-            }
+            // All of them may have ended in one moment, however young they were.
+            Failure::Fleeting => self.soon(now, chance) + spread(links).mul_f64(chance),
+            Failure::Unreachable => self.soon(now, chance),
             Failure::Refused => {
                 let delay = jittered(self.slow, SLOW_MAX, chance).max(SLOW);
                 self.slow = self.slow.mul_f64(SLOW_GROWTH).min(SLOW_MAX);
                 delay
             }
         }
+    }
+
+    fn soon(&mut self, now: Instant, chance: f64) -> Duration {
+        if now.duration_since(self.failing_since) >= SOON_FOR {
+            self.soon = self.soon.mul_f64(SOON_GROWTH).min(SOON_MAX);
+        }
+        jittered(self.soon, SOON_MAX, chance)
     }
 }
 
@@ -105,6 +111,8 @@ mod tests {
             (Failure::Lost, 1, MS(0), MS(100)),
             (Failure::Lost, 4, MS(0), MS(200)),
             (Failure::Lost, 1000, MS(0), MS(1000)),
+            (Failure::Fleeting, 2, MS(255), MS(445)),
+            (Failure::Fleeting, 1000, MS(255), MS(1345)),
             (Failure::Unreachable, 2, MS(255), MS(345)),
             (Failure::Refused, 2, MS(5000), MS(5750)),
         ] {

@@ -182,7 +182,7 @@ impl<H: Handler> Link<H> {
         match end {
             TunnelEnd::Stopped | TunnelEnd::Purged => Next::End,
             // An Edge that ends one tunnel after the other is not dialled without a pause.
-            _ if !stayed_up => Next::Dial(Failure::Unreachable),
+            _ if !stayed_up => Next::Dial(Failure::Fleeting),
             TunnelEnd::Announced => Next::Dial(Failure::Announced),
             TunnelEnd::Lost(_)
             | TunnelEnd::Silent

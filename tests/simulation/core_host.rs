@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use postern_core_link::{Greeting, Handler, Reply, Request, Supervisor, SupervisorConfig, Surroundings};
+use postern_core_link::{Edge, EdgeId, Greeting, Handler, Reply, Request, Supervisor, SupervisorConfig, Surroundings};
 use postern_edge::tunnel::push::KeyId;
 use postern_proto::{
     client_types::DeviceConfigResponse,
@@ -17,7 +17,7 @@ use tonic::Code;
 use crate::{
     identities::adopted,
     memory::Begun,
-    network::SimulatedNetwork,
+    network::{SimulatedNetwork, address_of},
     scene::{Dice, Order, Scene},
 };
 
@@ -31,17 +31,31 @@ pub(crate) const CALM: &str = "calm";
 pub(crate) async fn run(scene: Scene, name: &'static str) -> turmoil::Result {
     let (life, dice) = scene.enter(name);
     let spread = dice.clone();
-    let surroundings = Surroundings { network: Box::new(SimulatedNetwork), chance: Box::new(move || spread.part()) };
-    let config =
-        SupervisorConfig { instance: format!("{name}-{life}").parse()?, greeting: greeting(), limits: scene.limits };
+    let network = SimulatedNetwork { core: name, dials: scene.dials.clone(), trace: scene.trace.clone() };
+    let surroundings = Surroundings { network: Box::new(network), chance: Box::new(move || spread.part()) };
+    let config = SupervisorConfig {
+        instance: format!("{name}-{life}").parse()?,
+        greeting: greeting(),
+        limits: scene.scale.limits,
+    };
     let supervisor = Supervisor::start_in(surroundings, config, Model { scene: scene.clone(), name, dice });
-    supervisor.set_edges(adopted().iter().map(|adopted| adopted.edge.clone()).collect());
+    supervisor.set_edges(edges(scene.scale.links));
     scene.show_supervisor(name, supervisor.clone());
     while let Order::JumpClock(by) = scene.next_order(name).await {
         scene.jump(name, by).await;
     }
     supervisor.shutdown().await;
     Ok(())
+}
+
+fn edges(links: usize) -> Vec<Edge> {
+    let in_turn = adopted().iter().cycle().take(links).enumerate();
+    let edges = in_turn.zip(1..).map(|((link, adopted), id)| Edge {
+        id: EdgeId(id),
+        address: address_of(link),
+        trust: adopted.edge.trust.clone(),
+    });
+    edges.collect()
 }
 
 fn greeting() -> Greeting {

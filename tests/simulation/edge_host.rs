@@ -3,7 +3,6 @@
 
 use std::time::Duration;
 
-use postern_core_link::EdgeId;
 use postern_edge::{
     adoption::AdoptionPolicy,
     certificate::Certificates,
@@ -30,7 +29,7 @@ use tonic::Code;
 use turmoil::net::TcpStream;
 
 use crate::{
-    identities::{Adopted, EDGES},
+    identities::Adopted,
     network::{FRONT_PORT, SimulatedPort, TUNNEL_PORT, listen},
     scene::{Order, Scene},
 };
@@ -40,11 +39,10 @@ const DRAIN_DELAY: Duration = Duration::from_millis(200);
 /// A simulated clock moves in steps of a millisecond, and a task may run some of them later.
 const LATENESS_MAX: Duration = Duration::from_millis(20);
 
-pub(crate) async fn run(scene: Scene, adopted: Adopted) -> turmoil::Result {
-    let name = name_of(adopted.edge.id);
-    let (_, dice) = scene.enter(name);
+pub(crate) async fn run(scene: Scene, name: String, adopted: Adopted) -> turmoil::Result {
+    let (_, dice) = scene.enter(&name);
     let registry = TunnelRegistry::with_chance(SessionKeys::default(), Chance::new(move |bound| dice.below(bound)));
-    scene.show_registry(name, registry.clone());
+    scene.show_registry(&name, registry.clone());
     let listener = TunnelListener::new(TunnelListenerConfig {
         port: SimulatedPort(listen(TUNNEL_PORT).await?),
         identity: adopted.identity,
@@ -70,14 +68,9 @@ pub(crate) async fn run(scene: Scene, adopted: Adopted) -> turmoil::Result {
     Ok(())
 }
 
-pub(crate) fn name_of(edge: EdgeId) -> &'static str {
-    let at = usize::try_from(edge.0 - 1).expect("Edges are numbered from 1");
-    EDGES[at]
-}
-
 struct Front {
     scene: Scene,
-    name: &'static str,
+    name: String,
     client: CoreClient,
     calls: JoinSet<()>,
 }
@@ -89,13 +82,13 @@ impl Front {
         loop {
             tokio::select! {
                 biased;
-                order = self.scene.next_order(self.name) => match order {
-                    Order::JumpClock(by) => self.scene.jump(self.name, by).await,
+                order = self.scene.next_order(&self.name) => match order {
+                    Order::JumpClock(by) => self.scene.jump(&self.name, by).await,
                     Order::Leave => return Ok(()),
                 },
                 accepted = port.accept() => {
                     let (stream, _) = accepted?;
-                    self.calls.spawn(answer(stream, self.client.clone(), self.scene.clone(), self.name));
+                    self.calls.spawn(answer(stream, self.client.clone(), self.scene.clone(), self.name.clone()));
                 }
                 Some(_) = self.calls.join_next() => {}
             }
@@ -107,7 +100,8 @@ impl Front {
     }
 }
 
-async fn answer(stream: TcpStream, client: CoreClient, scene: Scene, name: &'static str) {
+async fn answer(stream: TcpStream, client: CoreClient, scene: Scene, name: String) {
+    let name = name.as_str();
     let mut stream = BufReader::new(stream);
     let mut line = String::new();
     if stream.read_line(&mut line).await.is_err() {

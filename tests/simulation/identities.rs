@@ -8,10 +8,15 @@ use postern_edge::{
     testing::{FakeCore, TestEdge},
 };
 
-use crate::network::TUNNEL_PORT;
+use crate::network::address_of;
 
 /// The Edges of every simulation.
 pub(crate) const EDGES: [&str; 3] = ["edge-1", "edge-2", "edge-3"];
+
+/// The host of the Edge of that number, from 0. In a crowd there are more than [`EDGES`], which share their identities.
+pub(crate) fn host_of(number: usize) -> String {
+    EDGES.get(number).map_or_else(|| format!("edge-{}", number + 1), |name| (*name).to_owned())
+}
 
 /// One Edge as it knows itself, and as Core knows it.
 #[derive(Debug, Clone)]
@@ -35,14 +40,15 @@ fn adopt_all() -> Vec<Adopted> {
     runtime.block_on(async {
         let core = FakeCore::new();
         let mut adopted = Vec::new();
-        for (number, name) in (1..).zip(EDGES) {
-            adopted.push(adopt(&core, number, name).await);
+        for at in 0..EDGES.len() {
+            adopted.push(adopt(&core, at).await);
         }
         adopted
     })
 }
 
-async fn adopt(core: &FakeCore, number: i64, name: &str) -> Adopted {
+async fn adopt(core: &FakeCore, at: usize) -> Adopted {
+    let (id, name) = (EdgeId(at as i64 + 1), EDGES[at]);
     let folder = tempfile::tempdir().expect("a folder");
     let started = TestEdge::start(folder.path());
     let mut setup = core.start_setup(started.address, "Bearer simulation").await.expect("a new Edge can be adopted");
@@ -60,6 +66,5 @@ async fn adopt(core: &FakeCore, number: i64, name: &str) -> Adopted {
     // Its connection would be waited for.
     drop(setup);
     started.stop().await;
-    let address = format!("{name}:{TUNNEL_PORT}").parse().expect("a name and a port");
-    Adopted { identity, edge: Edge { id: EdgeId(number), address, trust } }
+    Adopted { identity, edge: Edge { id, address: address_of(at), trust } }
 }

@@ -15,4 +15,5 @@ mod people;
 mod run;
 mod scene;
 mod seeds;
+mod storm;
 mod trace;

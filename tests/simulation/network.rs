@@ -3,6 +3,7 @@
 use std::{
     io,
     net::{Ipv4Addr, SocketAddr},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -11,6 +12,11 @@ use postern_core_link::{Connect, EdgeAddress, Io};
 use postern_edge::tunnel::port::Port;
 use tokio::time::timeout;
 use turmoil::net::{TcpListener, TcpStream};
+
+use crate::{
+    identities::{EDGES, host_of},
+    trace::Trace,
+};
 
 /// Where an Edge listens for Core.
 pub(crate) const TUNNEL_PORT: u16 = 50051;
@@ -35,13 +41,49 @@ impl Port for SimulatedPort {
     }
 }
 
+/// One try to reach an Edge.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Dial {
+    pub(crate) core: &'static str,
+    /// Its number at that Core, from 0.
+    pub(crate) link: usize,
+    pub(crate) at: Duration,
+}
+
+/// Every dial of one run. Clones are the same.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Dials(Arc<Mutex<Vec<Dial>>>);
+
+impl Dials {
+    pub(crate) fn since(&self, at: Duration) -> Vec<Dial> {
+        self.lock().iter().filter(|dial| dial.at >= at).copied().collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Dial>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How a link of that number knows its Edge: the name in the certificate, and the number in place of the port.
+pub(crate) fn address_of(link: usize) -> EdgeAddress {
+    let port = usize::from(TUNNEL_PORT) + link;
+    format!("{}:{port}", EDGES[link % EDGES.len()]).parse().expect("a name and a port")
+}
+
 #[derive(Debug)]
-pub(crate) struct SimulatedNetwork;
+pub(crate) struct SimulatedNetwork {
+    pub(crate) core: &'static str,
+    pub(crate) dials: Dials,
+    pub(crate) trace: Trace,
+}
 
 impl Connect for SimulatedNetwork {
     fn connect<'a>(&'a self, address: &'a EdgeAddress) -> BoxFuture<'a, io::Result<Box<dyn Io>>> {
+        let link = usize::from(address.port() - TUNNEL_PORT);
+        self.dials.lock().push(Dial { core: self.core, link, at: self.trace.now() });
         Box::pin(async move {
-            let stream = timeout(CONNECT_MAX, TcpStream::connect((address.host(), address.port()))).await??;
+            let host = host_of(link);
+            let stream = timeout(CONNECT_MAX, TcpStream::connect((host.as_str(), TUNNEL_PORT))).await??;
             Ok(Box::new(stream) as Box<dyn Io>)
         })
     }

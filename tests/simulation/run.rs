@@ -13,9 +13,9 @@ use crate::{
     core_host::{self, CORES},
     edge_host,
     faults::{Faults, LATENCY_MAX, LATENCY_MIN},
-    identities::adopted,
+    identities::{EDGES, adopted, host_of},
     people::{self, PEOPLE},
-    scene::Scene,
+    scene::{Scale, Scene},
     trace::Trace,
 };
 
@@ -26,6 +26,8 @@ const RUN_MAX: Duration = Duration::from_secs(60);
 
 /// Few, so that it is reached.
 const REQUESTS_MAX: usize = 8;
+/// Connections that an Edge has not accepted yet, and messages of each on their way: enough for a crowd.
+const TCP_CAPACITY: usize = 1_024;
 
 /// tokio numbers the tasks of a process, and a runtime that ends drops its own in an order that follows from their
 /// numbers modulo a small power of two. A crash closes connections in that order.
@@ -36,7 +38,8 @@ static ALONE: Mutex<()> = Mutex::new(());
 /// Runs the schedule of a seed to its end.
 pub(crate) fn run(seed: u64) -> Trace {
     let mut faults = Faults::of(seed);
-    let scene = Scene::new(seed, Limits { requests_max: REQUESTS_MAX, ..Limits::default() });
+    let limits = Limits { requests_max: REQUESTS_MAX, ..Limits::default() };
+    let scene = Scene::new(seed, Scale { limits, links: EDGES.len() });
     drive(scene, people::run, |sim, scene| faults.apply(sim, scene))
 }
 
@@ -45,7 +48,19 @@ pub(crate) fn play<S>(story: impl FnOnce(Scene) -> S) -> Trace
 where
     S: Future<Output = turmoil::Result> + 'static,
 {
-    drive(Scene::new(0, Limits::default()), story, |_, _| ())
+    play_with(EDGES.len(), story, |_, _| ())
+}
+
+/// The same with so many links for each Core, and with what only the world outside can do.
+pub(crate) fn play_with<S>(
+    links: usize,
+    story: impl FnOnce(Scene) -> S,
+    before_step: impl FnMut(&mut Sim<'_>, &Scene),
+) -> Trace
+where
+    S: Future<Output = turmoil::Result> + 'static,
+{
+    drive(Scene::new(0, Scale { limits: Limits::default(), links }), story, before_step)
 }
 
 fn drive<S>(scene: Scene, story: impl FnOnce(Scene) -> S, mut before_step: impl FnMut(&mut Sim<'_>, &Scene)) -> Trace
@@ -99,11 +114,11 @@ fn build(scene: &Scene) -> Sim<'static> {
         .simulation_duration(RUN_MAX)
         .min_message_latency(LATENCY_MIN)
         .max_message_latency(LATENCY_MAX)
+        .tcp_capacity(TCP_CAPACITY)
         .build();
-    for adopted in adopted() {
-        let scene = scene.clone();
-        let name = edge_host::name_of(adopted.edge.id);
-        sim.host(name, move || edge_host::run(scene.clone(), adopted.clone()));
+    for (number, adopted) in adopted().iter().cycle().take(scene.scale.links).enumerate() {
+        let (scene, name) = (scene.clone(), host_of(number));
+        sim.host(name.clone(), move || edge_host::run(scene.clone(), name.clone(), adopted.clone()));
     }
     for name in CORES {
         let scene = scene.clone();

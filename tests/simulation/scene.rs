@@ -11,7 +11,7 @@ use postern_edge::tunnel::registry::TunnelRegistry;
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 use tokio::time::sleep;
 
-use crate::{memory::Memory, trace::Trace};
+use crate::{memory::Memory, network::Dials, trace::Trace};
 
 /// How often a host looks for orders.
 const ORDER_POLL: Duration = Duration::from_millis(20);
@@ -25,12 +25,20 @@ pub(crate) enum Order {
     Leave,
 }
 
+/// What each Core has and takes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Scale {
+    pub(crate) limits: Limits,
+    /// One to each Edge.
+    pub(crate) links: usize,
+}
+
 /// Clones are the same scene.
 #[derive(Debug, Clone)]
 pub(crate) struct Scene {
     pub(crate) seed: u64,
-    /// Of each Core.
-    pub(crate) limits: Limits,
+    pub(crate) scale: Scale,
+    pub(crate) dials: Dials,
     pub(crate) trace: Trace,
     pub(crate) memory: Memory,
     state: Arc<Mutex<State>>,
@@ -50,8 +58,15 @@ struct State {
 pub(crate) struct Dice(Arc<Mutex<StdRng>>);
 
 impl Scene {
-    pub(crate) fn new(seed: u64, limits: Limits) -> Self {
-        Self { seed, limits, trace: Trace::default(), memory: Memory::default(), state: Arc::default() }
+    pub(crate) fn new(seed: u64, scale: Scale) -> Self {
+        Self {
+            seed,
+            scale,
+            dials: Dials::default(),
+            trace: Trace::default(),
+            memory: Memory::default(),
+            state: Arc::default(),
+        }
     }
 
     /// A host begins: how often it has, and chance of its own for this life.
