@@ -70,11 +70,12 @@ pub type Reply = Result<core_response::Payload, Rejection>;
 pub trait Handler: Send + Sync + 'static {
     /// Answers one request.
     ///
-    /// The future is dropped when the deadline has passed, and when the Edge says that nobody waits for this reply
-    /// any more, which is said of one request and never of its operation: another Edge may be asking for the same. So
-    /// what must not stop half-way belongs in a transaction, which commits or rolls back whole however its caller
-    /// ends, or in a task of the handler's own. It is not dropped when the tunnel is lost, so that an operation once
-    /// begun leaves its outcome in the replay memory.
+    /// The future is dropped when the deadline has passed. It is dropped too when the Edge says that nobody waits for
+    /// this reply any more, but only where nobody else can want it: a wait for a person, what only reads, and what has no
+    /// operation id. Any other, once begun, goes on to its end, because the Edge says that of one request and never of
+    /// its operation: another Edge may be asking for the same, and is to find the outcome in the replay memory. So it
+    /// is when the tunnel is lost. What must not stop half-way at the deadline belongs in a transaction, which commits or
+    /// rolls back whole however its caller ends, or in a task of the handler's own.
     fn handle(&self, request: Request) -> impl Future<Output = Reply> + Send;
 }
 

@@ -175,4 +175,10 @@ impl core_request::Payload {
             Self::Cancel(_) => "cancel",
         }
     }
+
+    /// Nothing changes by it, so it is worth nothing to anybody but who waits for the reply.
+    #[must_use]
+    pub fn only_reads(&self) -> bool {
+        matches!(self, Self::InstanceInfo(_) | Self::AuthInfo(_) | Self::ClientMfaTokenValidation(_))
+    }
 }

@@ -9,6 +9,7 @@ mod faults;
 mod half_open;
 mod identities;
 mod interleavings;
+mod leaving;
 mod memory;
 mod network;
 mod people;

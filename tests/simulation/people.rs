@@ -178,7 +178,7 @@ impl Person {
     }
 
     /// As NGINX does it. Says whether it succeeded, and whether every answer said that nothing happened.
-    async fn call(&self) -> (bool, bool) {
+    pub(crate) async fn call(&self) -> (bool, bool) {
         let begun = Instant::now();
         let deadline = begun + REQUEST_BUDGET;
         let mut certain = true;

@@ -44,6 +44,11 @@ impl Cancels {
 }
 
 impl CalledOff {
+    /// Without waiting. True once: it is looked at before the request begins, and after it has ended.
+    pub(super) fn has_come(&mut self) -> bool {
+        self.0.try_recv().is_ok()
+    }
+
     /// Never returns when the tunnel ends before.
     pub(super) async fn wait(self) {
         if self.0.await.is_err() {
@@ -63,8 +68,9 @@ mod tests {
     #[tokio::test]
     async fn only_the_request_that_is_named_is_called_off() {
         let mut cancels = Cancels::default();
-        let (first, second) = (cancels.add(1), cancels.add(2));
+        let (mut first, second) = (cancels.add(1), cancels.add(2));
         assert!(cancels.cancel(2));
+        assert!(!first.has_come());
         second.wait().await;
         assert!(timeout(Duration::ZERO, first.wait()).await.is_err());
         assert!(!cancels.cancel(2) && !cancels.cancel(7));

@@ -1,7 +1,8 @@
 //! From a message to its reply.
 //!
 //! Each request runs in a task of its own and gets exactly one reply, unless its deadline passes
-//! first or the Edge calls it off: then nobody waits, and nothing is sent.
+//! first or the Edge calls it off: then nobody waits, and nothing is sent. What another Edge may be asking for under
+//! the same operation goes on all the same, once it has begun, so that the repeat finds its outcome.
 
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
@@ -24,7 +25,7 @@ use tokio::{
 use tonic::Code;
 use tracing::Instrument;
 
-use super::Tunnel;
+use super::{Tunnel, cancels::CalledOff};
 use crate::{
     handler::{Handler, OperationId, Reply, Request},
     link::Core,
@@ -41,6 +42,26 @@ struct Accepted {
     /// The Edge understands what is ours in a reply.
     speaks_link: bool,
     request: Request,
+}
+
+/// What comes of a request that was called off after it had begun.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Begun {
+    /// Nobody else can want it.
+    Ends,
+    /// Whoever repeats the operation gets its outcome.
+    GoesOn,
+}
+
+impl Begun {
+    fn of(request: &Request) -> Self {
+        let waits_for_a_person = matches!(request.payload, core_request::Payload::AwaitRemoteMfaFinish(_));
+        if request.operation_id.is_none() || waits_for_a_person || request.payload.only_reads() {
+            Self::Ends
+        } else {
+            Self::GoesOn
+        }
+    }
 }
 
 impl<H: Handler> Tunnel<H> {
@@ -98,16 +119,12 @@ impl<H: Handler> Tunnel<H> {
         };
         let id = accepted.id;
         let span = tracing::debug_span!("request", edge = %self.edge, id, kind = accepted.kind);
-        let answer = answer(Arc::clone(&self.core), accepted, self.outgoing.clone()).instrument(span);
-        let called_off = self.cancels.add(id);
+        let answer = answer(Arc::clone(&self.core), accepted, self.outgoing.clone(), self.cancels.add(id));
         let answer = async move {
-            tokio::select! {
-                biased;
-                () = called_off.wait() => {}
-                () = answer => {}
-            }
+            answer.await;
             drop(permit);
         };
+        let answer = answer.instrument(span);
         if waits_for_a_person {
             let ended = self.ended.clone();
             let answer = async move { ended.run_until_cancelled(answer).await.unwrap_or_default() };
@@ -154,7 +171,31 @@ impl<H: Handler> Tunnel<H> {
     }
 }
 
-async fn answer<H: Handler>(core: Arc<Core<H>>, accepted: Accepted, outgoing: mpsc::Sender<Bytes>) {
+async fn answer<H: Handler>(
+    core: Arc<Core<H>>,
+    accepted: Accepted,
+    outgoing: mpsc::Sender<Bytes>,
+    mut called_off: CalledOff,
+) {
+    if called_off.has_come() {
+        return;
+    }
+    match Begun::of(&accepted.request) {
+        Begun::GoesOn => serve(core, accepted, outgoing, || !called_off.has_come()).await,
+        Begun::Ends => tokio::select! {
+            biased;
+            () = called_off.wait() => {}
+            () = serve(core, accepted, outgoing, || true) => {}
+        },
+    }
+}
+
+async fn serve<H: Handler>(
+    core: Arc<Core<H>>,
+    accepted: Accepted,
+    outgoing: mpsc::Sender<Bytes>,
+    is_awaited: impl FnOnce() -> bool,
+) {
     let Accepted { id, kind, speaks_link, request } = accepted;
     let edge = request.edge;
     let answered = timeout_at(request.deadline, async {
@@ -163,6 +204,9 @@ async fn answer<H: Handler>(core: Arc<Core<H>>, accepted: Accepted, outgoing: mp
             tracing::error!(%edge, id, kind, "a handler panicked");
             Err(Rejection::new(Code::Internal, "internal error"))
         });
+        if !is_awaited() {
+            return Ok(());
+        }
         outgoing.send(encode(id, payload_of(reply, speaks_link))).await
     })
     .await;

@@ -4,8 +4,8 @@ use std::{future::pending, sync::Arc, time::Duration};
 
 use postern_proto::{
     limits::{REQUEST_BUDGET, SILENCE_CLOSED},
-    link::{Probe, SessionKey, SessionKeyRing},
-    proxy::{core_request, core_response},
+    link::{Cancel, Probe, RequestContext, SessionKey, SessionKeyRing},
+    proxy::{CoreRequest, core_request, core_response},
 };
 use tokio::{
     io::duplex,
@@ -147,4 +147,28 @@ async fn a_request_that_nobody_answers_is_dropped_at_its_deadline() {
     while let Some(message) = edge.next().await {
         assert_ne!(message.id, 1);
     }
+}
+
+/// Both were read before the request got its turn.
+#[tokio::test(start_paused = true)]
+async fn an_operation_that_is_called_off_before_it_has_begun_is_dropped() {
+    let Pair { core, edge, _edge, _pushes } = pair(Manner::Ours).await;
+    let in_flight = core.requests();
+    let begun = Instant::now();
+    let context = RequestContext { operation_id: "operation".to_owned(), ..RequestContext::default() };
+    let payload = Some(core_request::Payload::ActivateUser(Default::default()));
+    edge.send_message(CoreRequest { id: 1, payload, context: Some(context), ..CoreRequest::default() }).await;
+    edge.send(0, core_request::Payload::Cancel(Cancel { request_id: 1 })).await;
+    edge.send(2, core_request::Payload::InstanceInfo(Default::default())).await;
+    let mut serving = JoinSet::new();
+    serving.spawn(serve(core));
+    while in_flight.len() != 1 {
+        tokio::task::yield_now().await;
+    }
+    edge.send(0, core_request::Payload::Cancel(Cancel { request_id: 2 })).await;
+    in_flight.close();
+    in_flight.wait().await;
+
+    assert_eq!(begun.elapsed(), Duration::ZERO);
+    serving.shutdown().await;
 }

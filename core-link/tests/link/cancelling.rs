@@ -10,9 +10,12 @@ use std::{
 
 use postern_core_link::{Limits, Reply, Request, Supervisor, SupervisorConfig, testing::Manner};
 use postern_proto::{
-    link::Cancel,
-    proxy::{AwaitRemoteMfaFinishRequest, core_request},
+    client_types::InstanceInfoRequest,
+    link::{Cancel, RequestContext},
+    proxy::{AwaitRemoteMfaFinishRequest, CoreRequest, CoreResponse, core_request},
 };
+
+use tokio::sync::Semaphore;
 
 use crate::{Answering, EDGE, config, connected, echo, in_time, start, started, status};
 
@@ -52,6 +55,55 @@ async fn its_permit_is_free_again() {
     in_time(status(&core, |status| status.in_flight == 0)).await;
     tunnel.send(2, start("next")).await;
     assert_eq!(in_time(tunnel.reply(2)).await, Some(started("next")));
+}
+
+/// NGINX asks another Edge for the same, which is to find it done.
+#[tokio::test]
+async fn an_operation_under_way_goes_on_to_its_end_and_nobody_is_answered() {
+    let (release, ended) = (Arc::new(Semaphore::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (wait, count) = (Arc::clone(&release), Arc::clone(&ended));
+    let (core, _edge, mut tunnel) = connected(Manner::Ours, move |request: Request| {
+        let (wait, count) = (Arc::clone(&wait), Arc::clone(&count));
+        async move {
+            if request.payload == start("slow") {
+                wait.acquire().await.unwrap().forget();
+                count.fetch_add(1, Ordering::SeqCst);
+            }
+            echo(request).await
+        }
+    })
+    .await;
+    tunnel.send_message(operation(1, start("slow"))).await;
+    in_time(status(&core, |status| status.in_flight == 1)).await;
+    tunnel.send(0, cancel(1)).await;
+    // Read after the cancel, so that has been taken in.
+    tunnel.send(2, start("next")).await;
+    assert_eq!(in_time(tunnel.reply(2)).await, Some(started("next")));
+    assert_eq!(ended.load(Ordering::SeqCst), 0);
+
+    release.add_permits(1);
+
+    in_time(status(&core, |status| status.in_flight == 0)).await;
+    assert_eq!(ended.load(Ordering::SeqCst), 1);
+    tunnel.send(3, start("last")).await;
+    let next = in_time(async {
+        loop {
+            if let message @ CoreResponse { id: 1.., .. } = tunnel.next().await.unwrap() {
+                return message;
+            }
+        }
+    });
+    assert_eq!(next.await.id, 3);
+}
+
+#[tokio::test]
+async fn an_operation_that_only_reads_is_dropped() {
+    let (core, _edge, tunnel) = connected(Manner::Ours, |_| pending()).await;
+    let poll = core_request::Payload::InstanceInfo(InstanceInfoRequest { token: "t".to_owned() });
+    tunnel.send_message(operation(1, poll)).await;
+    in_time(status(&core, |status| status.in_flight == 1)).await;
+    tunnel.send(0, cancel(1)).await;
+    in_time(status(&core, |status| status.in_flight == 0)).await;
 }
 
 #[tokio::test]
@@ -107,6 +159,11 @@ async fn slow_or_echo(request: Request) -> Reply {
         return pending().await;
     }
     echo(request).await
+}
+
+fn operation(id: u64, payload: core_request::Payload) -> CoreRequest {
+    let context = RequestContext { operation_id: format!("operation-{id}"), ..RequestContext::default() };
+    CoreRequest { id, payload: Some(payload), context: Some(context), ..CoreRequest::default() }
 }
 
 fn cancel(request_id: u64) -> core_request::Payload {
