@@ -13,7 +13,7 @@ use postern_proto::{
 use sd_notify::NotifyState;
 use tokio::{
     task::{JoinError, JoinHandle},
-    time::timeout,
+    time::{Instant, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -70,7 +70,12 @@ pub enum ServeError {
 /// [`ServeError`]. What was begun is drained first.
 pub async fn run(settings: Settings, metrics: PrometheusHandle, drain: Drain) -> Result<(), ServeError> {
     let grace = settings.grace;
-    let mut edge = Edge::start(settings, metrics, drain.clone())?;
+    let mut edge = tokio::select! {
+        biased;
+        started = Edge::start(settings, metrics, drain.clone()) => started?,
+        // While it waited for a port.
+        _ = drain.begun() => return Ok(()),
+    };
     notify(NotifyState::Ready);
     let outcome = tokio::select! {
         _ = drain.begun() => Ok(()),
@@ -98,18 +103,18 @@ struct Edge {
 }
 
 impl Edge {
-    fn start(settings: Settings, metrics: PrometheusHandle, drain: Drain) -> Result<Self, ServeError> {
+    async fn start(settings: Settings, metrics: PrometheusHandle, drain: Drain) -> Result<Self, ServeError> {
         listen::make_room_for(u64::from(settings.connections_max.get()) + u64::from(settings.websockets_max.get()));
         let identity = IdentityStore::open(&settings.identity_dir)?;
-        let http = HttpListener::bind(settings.http_listen).map_err(cannot_listen("HTTP", settings.http_listen))?;
+        let until = Instant::now() + listen::TAKEN_MAX;
+        let http = bind("HTTP", settings.http_listen, until, HttpListener::bind).await?;
         let shared = Shared::new(settings.zone.clone());
         let (acme, guests) = Acme::new(acme_config(&settings)?, shared.challenges.clone());
         let http = http.with_https(settings.https_listen, shared.certificates.clone()).with_guests(guests);
-        let scraped = MetricsListener::bind(settings.metrics_listen)
-            .map_err(cannot_listen("metrics", settings.metrics_listen))?;
+        let scraped = bind("metrics", settings.metrics_listen, until, MetricsListener::bind).await?;
         let registry = shared.registry.clone();
         let tunnel = TunnelListener::new(TunnelListenerConfig {
-            port: port::bind(settings.tunnel_listen).map_err(cannot_listen("Core", settings.tunnel_listen))?,
+            port: bind("Core", settings.tunnel_listen, until, port::bind).await?,
             identity,
             adoption: AdoptionPolicy { from: settings.adoption_from.clone(), window: settings.adoption_window },
             registry: registry.clone(),
@@ -243,8 +248,14 @@ fn acme_config(settings: &Settings) -> Result<AcmeConfig, ServeError> {
     })
 }
 
-fn cannot_listen(purpose: &'static str, address: SocketAddr) -> impl FnOnce(io::Error) -> ServeError {
-    move |source| ServeError::Listen { address, purpose, source }
+async fn bind<T>(
+    purpose: &'static str,
+    address: SocketAddr,
+    until: Instant,
+    bind: impl Fn(SocketAddr) -> io::Result<T>,
+) -> Result<T, ServeError> {
+    let bound = listen::patiently(address, until, bind).await;
+    bound.map_err(|source| ServeError::Listen { address, purpose, source })
 }
 
 fn notify(state: NotifyState<'_>) {

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::{
-    io::{Read as _, Write as _},
+    io::{BufRead as _, BufReader, Read as _, Write as _},
     net::{SocketAddr, TcpListener, TcpStream},
     path::Path,
     process::{Child, Command, ExitStatus, Stdio},
@@ -190,6 +190,30 @@ fn a_taken_port_is_named() {
     assert_eq!(edge.exit().code(), Some(1));
     let log = edge.log();
     assert!(log.contains(&format!("cannot listen on {address} for metrics")), "{log}");
+    assert_eq!(log.matches("trying again").count(), 1, "{log}");
+}
+
+#[test]
+fn a_port_that_is_taken_for_a_moment_is_had_when_it_is_free() {
+    let folder = tempfile::tempdir().unwrap();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let mut edge = Edge::start(folder.path(), &["--metrics-listen", &address.to_string()]);
+    edge.read_log_until(&format!("taken by somebody else: trying again for at most 5s address={address}"));
+    drop(taken);
+    edge.wait_until_it_listens();
+    assert!(get(address, "/metrics").starts_with("HTTP/1.1 200 "));
+}
+
+#[test]
+fn while_it_waits_for_a_port_it_stops_when_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let mut edge = Edge::start(folder.path(), &["--metrics-listen", &address]);
+    edge.read_log_until("trying again");
+    edge.signal("TERM");
+    assert_eq!(edge.exit().code(), Some(0));
 }
 
 /// Ends with the test.
@@ -245,6 +269,15 @@ impl Edge {
             assert!(begun.elapsed() < SOON, "it does not end");
             std::thread::yield_now();
         }
+    }
+
+    fn read_log_until(&mut self, words: &str) {
+        let mut log = BufReader::new(self.child.stderr.take().unwrap());
+        let mut said = String::new();
+        while !said.contains(words) {
+            assert_ne!(log.read_line(&mut said).unwrap(), 0, "{said}");
+        }
+        self.child.stderr = Some(log.into_inner());
     }
 
     /// All that it has said; it has to have ended.

@@ -11,6 +11,7 @@ use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, Promet
 use tokio::{
     net::{TcpListener, TcpStream},
     task::JoinSet,
+    time::{Instant, sleep},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -19,6 +20,10 @@ const CONNECTIONS_MAX: usize = 16;
 
 /// A scraper that has not been served by then is cut off.
 const CONNECTION_MAX: Duration = Duration::from_secs(10);
+
+/// A port of the range for outgoing connections may be held by one of those, and is free again in a moment.
+const TAKEN_MAX: Duration = Duration::from_secs(5);
+const TAKEN_PAUSE: Duration = Duration::from_millis(100);
 
 /// Histograms are folded this often, whether or not anybody reads them.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
@@ -49,9 +54,21 @@ impl Recorder {
 
 impl MetricsListener {
     /// # Errors
-    /// When the address cannot be bound.
+    /// When the address cannot be bound, or is taken and stays so for a few seconds.
     pub async fn bind(address: SocketAddr) -> io::Result<Self> {
-        TcpListener::bind(address).await.map(|listener| Self { listener })
+        let until = Instant::now() + TAKEN_MAX;
+        let mut is_told = false;
+        loop {
+            match TcpListener::bind(address).await {
+                Err(error) if error.kind() == io::ErrorKind::AddrInUse && Instant::now() < until => {
+                    if !std::mem::replace(&mut is_told, true) {
+                        tracing::warn!(%address, "taken by somebody else: trying again for at most {TAKEN_MAX:?}");
+                    }
+                    sleep(TAKEN_PAUSE).await;
+                }
+                bound => return bound.map(|listener| Self { listener }),
+            }
+        }
     }
 
     /// Serves until `drain`. `refresh` is called before each reading, to set gauges.
