@@ -38,7 +38,8 @@ const STATEMENTS_CACHED: usize = 256;
 /// The server's side of every wait, in milliseconds. What is left of a Core that froze or was cut off ends by these.
 const LIMITS: [(&str, &str); 5] = [
     ("idle_in_transaction_session_timeout", "1000"),
-    ("lock_timeout", "1000"),
+    // After the former has freed what it waits for.
+    ("lock_timeout", "1500"),
     ("statement_timeout", "3000"),
     ("tcp_user_timeout", "3000"),
     ("client_connection_check_interval", "1000"),

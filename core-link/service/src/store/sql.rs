@@ -3,6 +3,8 @@
 //! A statement is prepared once for each connection and kept. Several statements in one text, parted by `;`, run one
 //! after the other and share their values.
 
+mod parts;
+
 use std::borrow::Cow;
 
 use futures::TryStreamExt as _;
@@ -73,24 +75,31 @@ impl<'q> Statement<'q> {
     pub(super) async fn execute(self, connection: &mut Connection) -> Result<u64, StoreError> {
         match connection {
             Connection::Sqlite(connection) => {
-                let done =
-                    query_with(self.text, self.arguments::<SqliteArguments>()?).execute(&mut **connection).await?;
+                let done = query_with(self.text, arguments::<SqliteArguments>(&self.values)?)
+                    .execute(&mut **connection)
+                    .await?;
                 Ok(done.rows_affected())
             }
-            Connection::Postgres(session) => session.execute(self.postgres_text, self.arguments()?).await,
+            Connection::Postgres(session) => {
+                let mut changed = 0;
+                for part in parts::parts(self.postgres_text) {
+                    changed += session.execute(part.text, arguments(&self.values[..part.values])?).await?;
+                }
+                Ok(changed)
+            }
         }
     }
 
     pub(super) async fn fetch_optional(self, connection: &mut Connection) -> Result<Option<Row>, StoreError> {
         match connection {
             Connection::Sqlite(connection) => {
-                let row = query_with(self.text, self.arguments::<SqliteArguments>()?)
+                let row = query_with(self.text, arguments::<SqliteArguments>(&self.values)?)
                     .fetch_optional(&mut **connection)
                     .await?;
                 Ok(row.map(Row::Sqlite))
             }
             Connection::Postgres(session) => {
-                let row = session.fetch_optional(self.postgres_text, self.arguments()?).await?;
+                let row = session.fetch_optional(self.postgres_text, arguments(&self.values)?).await?;
                 Ok(row.map(Row::Postgres))
             }
         }
@@ -103,12 +112,13 @@ impl<'q> Statement<'q> {
     pub(super) async fn fetch_all(self, connection: &mut Connection) -> Result<Vec<Row>, StoreError> {
         match connection {
             Connection::Sqlite(connection) => {
-                let rows =
-                    query_with(self.text, self.arguments::<SqliteArguments>()?).fetch_all(&mut **connection).await?;
+                let rows = query_with(self.text, arguments::<SqliteArguments>(&self.values)?)
+                    .fetch_all(&mut **connection)
+                    .await?;
                 Ok(rows.into_iter().map(Row::Sqlite).collect())
             }
             Connection::Postgres(session) => {
-                let rows = session.fetch_all(self.postgres_text, self.arguments()?).await?;
+                let rows = session.fetch_all(self.postgres_text, arguments(&self.values)?).await?;
                 Ok(rows.into_iter().map(Row::Postgres).collect())
             }
         }
@@ -122,7 +132,8 @@ impl<'q> Statement<'q> {
     ) -> Result<(), StoreError> {
         match connection {
             Connection::Sqlite(connection) => {
-                let mut rows = query_with(self.text, self.arguments::<SqliteArguments>()?).fetch(&mut **connection);
+                let mut rows =
+                    query_with(self.text, arguments::<SqliteArguments>(&self.values)?).fetch(&mut **connection);
                 while let Some(row) = rows.try_next().await? {
                     take(&Row::Sqlite(row))?;
                 }
@@ -130,7 +141,7 @@ impl<'q> Statement<'q> {
             }
             Connection::Postgres(session) => {
                 let take = |row| take(&Row::Postgres(row));
-                session.for_each(self.postgres_text, self.arguments()?, take).await
+                session.for_each(self.postgres_text, arguments(&self.values)?, take).await
             }
         }
     }
@@ -158,27 +169,27 @@ impl<'q> Statement<'q> {
         let rows = self.fetch_all(connection).await?;
         rows.iter().map(|row| Ok(T::read(row, 0)?)).collect()
     }
+}
 
-    fn arguments<A>(&self) -> Result<A, sqlx::Error>
-    where
-        A: Arguments,
-        for<'v> Option<i64>: Encode<'v, A::Database> + Type<A::Database>,
-        for<'v> bool: Encode<'v, A::Database> + Type<A::Database>,
-        for<'v> Option<&'v str>: Encode<'v, A::Database> + Type<A::Database>,
-        for<'v> Option<&'v [u8]>: Encode<'v, A::Database> + Type<A::Database>,
-    {
-        let mut arguments = A::default();
-        for value in &self.values {
-            let added = match value {
-                Value::Integer(value) => arguments.add(*value),
-                Value::Flag(value) => arguments.add(*value),
-                Value::Text(value) => arguments.add(value.as_deref()),
-                Value::Bytes(value) => arguments.add(value.as_deref()),
-            };
-            added.map_err(sqlx::Error::Encode)?;
-        }
-        Ok(arguments)
+fn arguments<A>(values: &[Value<'_>]) -> Result<A, sqlx::Error>
+where
+    A: Arguments,
+    for<'v> Option<i64>: Encode<'v, A::Database> + Type<A::Database>,
+    for<'v> bool: Encode<'v, A::Database> + Type<A::Database>,
+    for<'v> Option<&'v str>: Encode<'v, A::Database> + Type<A::Database>,
+    for<'v> Option<&'v [u8]>: Encode<'v, A::Database> + Type<A::Database>,
+{
+    let mut arguments = A::default();
+    for value in values {
+        let added = match value {
+            Value::Integer(value) => arguments.add(*value),
+            Value::Flag(value) => arguments.add(*value),
+            Value::Text(value) => arguments.add(value.as_deref()),
+            Value::Bytes(value) => arguments.add(value.as_deref()),
+        };
+        added.map_err(sqlx::Error::Encode)?;
     }
+    Ok(arguments)
 }
 
 impl Row {

@@ -23,6 +23,22 @@ pub(in crate::store) struct Session {
     is_in_transaction: bool,
 }
 
+/// Who else may change something during a transaction, at any Core.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Company {
+    Others,
+    /// Whoever changes something at this moment ends first, and whoever comes later waits.
+    Nobody,
+}
+
+/// A table that is never changed is the gate, taken before the transaction sees anything. Postgres serves those who
+/// wait for it in order, and ends a session that falls silent while it holds it.
+macro_rules! begin {
+    ($mode:literal) => {
+        concat!("BEGIN ISOLATION LEVEL SERIALIZABLE; LOCK TABLE master_key_check IN ", $mode, " MODE; SAVEPOINT job")
+    };
+}
+
 /// What has become of a session.
 #[derive(Debug, Clone)]
 pub(super) enum Health {
@@ -47,14 +63,9 @@ impl Session {
         text: &'static str,
         arguments: PgArguments,
     ) -> Result<u64, StoreError> {
-        let mut changed = 0;
-        // The protocol takes one statement at a time.
-        for statement in text.split(';') {
-            let before = self.begin_statement();
-            let outcome = query_with(statement, arguments.clone()).execute(&mut self.connection).await;
-            changed += self.end_statement(before, outcome)?.rows_affected();
-        }
-        Ok(changed)
+        let before = self.begin_statement();
+        let outcome = query_with(text, arguments).execute(&mut self.connection).await;
+        Ok(self.end_statement(before, outcome)?.rows_affected())
     }
 
     pub(in crate::store) async fn fetch_optional(
@@ -85,15 +96,23 @@ impl Session {
     ) -> Result<(), StoreError> {
         let before = self.begin_statement();
         let mut rows = query_with(text, arguments).fetch(&mut self.connection);
+        let mut refused = None;
         let outcome = loop {
             match rows.try_next().await {
-                Ok(Some(row)) => take(row)?,
+                Ok(Some(row)) => {
+                    // What is left of the answer is skipped by whatever is asked next.
+                    if let Err(error) = take(row) {
+                        refused = Some(error);
+                        break Ok(());
+                    }
+                }
                 Ok(None) => break Ok(()),
                 Err(error) => break Err(error),
             }
         };
         drop(rows);
-        self.end_statement(before, outcome)
+        self.end_statement(before, outcome)?;
+        refused.map_or(Ok(()), Err)
     }
 
     /// Statements without values, which need not be prepared.
@@ -103,9 +122,13 @@ impl Session {
         self.end_statement(before, outcome).map(drop)
     }
 
-    pub(super) async fn begin(&mut self) -> Result<(), StoreError> {
+    pub(super) async fn begin(&mut self, company: Company) -> Result<(), StoreError> {
         self.is_in_transaction = true;
-        self.run("BEGIN ISOLATION LEVEL SERIALIZABLE; SAVEPOINT job").await
+        self.run(match company {
+            Company::Others => begin!("ROW SHARE"),
+            Company::Nobody => begin!("EXCLUSIVE"),
+        })
+        .await
     }
 
     /// Back to the savepoint, where what failed after it counts no more; but a conflict is one of the whole transaction.
@@ -130,6 +153,9 @@ impl Session {
 
     /// Where it does not succeed, the session is closed, which undoes as well.
     pub(super) async fn roll_back(&mut self) {
+        if matches!(self.health, Health::Busy | Health::Lost(_)) {
+            return;
+        }
         let rolled_back = raw_sql("ROLLBACK").execute(&mut self.connection);
         if let Ok(Ok(_)) = timeout(ROLLBACK_TIMEOUT, rolled_back).await {
             self.health = Health::Sound;

@@ -7,14 +7,14 @@
 use std::{
     ops::{Deref, DerefMut},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use futures::future::join_all;
 use sqlx::{ConnectOptions as _, postgres::PgConnectOptions};
 use tokio::{
     sync::{Semaphore, SemaphorePermit},
-    time::timeout,
+    time::{timeout, timeout_at},
 };
 
 use super::{
@@ -54,7 +54,12 @@ impl Sessions {
     }
 
     pub(super) async fn lease(&self) -> Result<Lease<'_>, StoreError> {
-        let turn = timeout(ACQUIRE_TIMEOUT, self.turns.acquire()).await.map_err(|_| StoreError::Overloaded)?;
+        self.lease_by(Instant::now() + ACQUIRE_TIMEOUT).await
+    }
+
+    /// Waits for its turn until then; turns come in order.
+    pub(super) async fn lease_by(&self, end: Instant) -> Result<Lease<'_>, StoreError> {
+        let turn = timeout_at(end.into(), self.turns.acquire()).await.map_err(|_| StoreError::Overloaded)?;
         let turn = turn.map_err(|_| StoreError::Closed)?;
         let idle = self.idle().pop();
         let tx = match idle {

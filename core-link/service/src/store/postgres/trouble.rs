@@ -37,6 +37,8 @@ pub(in crate::store) fn trouble(error: &sqlx::Error) -> Trouble {
         // Serialization failure, deadlock; a lock that was not to be had within `lock_timeout`.
         ("40", _) | (_, "55P03") => Trouble::Conflict,
         ("23", _) => Trouble::Constraint,
+        // What was sent makes no sense to it.
+        (_, "08P01") => Trouble::Ours,
         // Shut down, crashed, starting up; idle within a transaction for too long.
         ("08", _) | (_, "57P01" | "57P02" | "57P03" | "57P04" | "57P05" | "25P03") => Trouble::Lost,
         // Resources, intervention, system; a server that only reads.

@@ -1,7 +1,8 @@
 //! Changes on Postgres: each a serializable transaction, run again when it collides with another one.
 //!
-//! So a use case may look and then change as if it were alone, on every Core. A change ends also when its caller has
-//! left, and what it tells leaves only from the attempt that was committed.
+//! So a use case may look and then change as if it were alone, on every Core. One that collided and collides again is
+//! alone: all others, on every Core, wait for it, so that a row that everybody wants starves nobody. A change ends also
+//! when its caller has left, and what it tells leaves only from the attempt that was committed.
 
 use std::{
     panic::AssertUnwindSafe,
@@ -12,13 +13,13 @@ use std::{
 use futures::{FutureExt as _, future::BoxFuture};
 use sqlx::postgres::PgConnectOptions;
 use tokio::{
-    sync::{Mutex, Semaphore, TryAcquireError, oneshot},
+    sync::{Semaphore, TryAcquireError, oneshot},
     time::{sleep, timeout, timeout_at},
 };
 use tokio_util::task::TaskTracker;
 
 use super::{
-    session::Health,
+    session::{Company, Health},
     sessions::{Lease, Sessions},
     trouble::{is_undone_for_certain, trouble},
 };
@@ -31,9 +32,13 @@ use crate::store::{
 const WRITERS: u32 = 12;
 /// Who comes later is better told at once.
 const WAITING_MAX: usize = 1024;
-/// All attempts together. A caller leaves after 4 s.
-const CHANGE_TIME_MAX: Duration = Duration::from_secs(2);
-/// Before the second attempt; doubles, and is jittered.
+/// For its turn and all attempts together. A caller leaves after 4 s.
+const CHANGE_TIME_MAX: Duration = Duration::from_secs(3);
+/// A use case runs a dozen statements, each of them within a millisecond or two.
+const ATTEMPT_TIME_MAX: Duration = Duration::from_secs(2);
+/// Collisions after which a change wants to be alone: the first is often over when it tries again.
+const COLLISIONS_MAX: u32 = 1;
+/// Before another attempt after a connection was lost; doubles, and is jittered.
 const PAUSE_FIRST: Duration = Duration::from_millis(4);
 const PAUSE_MAX: Duration = Duration::from_millis(100);
 const CONSTRAINT_ATTEMPTS: u32 = 3;
@@ -42,15 +47,9 @@ const COMMIT_TIME_MAX: Duration = Duration::from_secs(1);
 
 #[derive(Clone)]
 pub(super) struct Writers {
-    lanes: Arc<Lanes>,
+    sessions: Arc<Sessions>,
     seats: Arc<Semaphore>,
     tasks: TaskTracker,
-}
-
-struct Lanes {
-    sessions: Sessions,
-    /// Held by who tries again: those who collided do not collide with each other once more.
-    repeating: Mutex<()>,
 }
 
 /// What doing it twice would do.
@@ -72,9 +71,8 @@ enum Failure {
 
 impl Writers {
     pub(super) fn new(options: PgConnectOptions, part: Part) -> Self {
-        let lanes = Lanes { sessions: Sessions::new(options, WRITERS, part), repeating: Mutex::default() };
-        let seats = Arc::new(Semaphore::new(WAITING_MAX));
-        Self { lanes: Arc::new(lanes), seats, tasks: TaskTracker::new() }
+        let sessions = Arc::new(Sessions::new(options, WRITERS, part));
+        Self { sessions, seats: Arc::new(Semaphore::new(WAITING_MAX)), tasks: TaskTracker::new() }
     }
 
     pub(super) async fn submit<T, F>(&self, kind: Work, job: F) -> Result<T, StoreError>
@@ -87,14 +85,15 @@ impl Writers {
             TryAcquireError::Closed => StoreError::Closed,
         })?;
         let (mut answer, answered) = oneshot::channel();
-        let lanes = Arc::clone(&self.lanes);
+        let sessions = Arc::clone(&self.sessions);
         self.tasks.spawn(async move {
+            let end = Instant::now() + CHANGE_TIME_MAX;
             let changed = tokio::select! {
                 biased;
                 // Only before it begins: what has begun ends by itself.
                 () = answer.closed() => return,
-                lease = lanes.sessions.lease() => match lease {
-                    Ok(lease) => change(&lanes, lease, kind, job).await,
+                lease = sessions.lease_by(end) => match lease {
+                    Ok(lease) => change(&sessions, (lease, end), kind, job).await,
                     Err(error) => Err(error),
                 },
             };
@@ -110,27 +109,24 @@ impl Writers {
         self.seats.close();
         self.tasks.close();
         self.tasks.wait().await;
-        self.lanes.sessions.close().await;
+        self.sessions.close().await;
     }
 }
 
 /// Attempts until one ends for good, or time is up.
-async fn change<T, F>(lanes: &Lanes, first: Lease<'_>, kind: Work, job: F) -> Result<T, StoreError>
+async fn change<T, F>(
+    sessions: &Sessions,
+    (mut lease, end): (Lease<'_>, Instant),
+    kind: Work,
+    job: F,
+) -> Result<T, StoreError>
 where
     F: for<'a> FnOnce(&'a mut Tx) -> BoxFuture<'a, (T, Effects)> + Clone + Send,
 {
-    let end = Instant::now() + CHANGE_TIME_MAX;
-    let mut doubt = None;
-    let mut lease = Some(first);
-    let mut turn = None;
+    let (mut doubt, mut collisions) = (None, 0);
     for attempts in 1.. {
-        let tried = match lease.take() {
-            Some(mut lease) => attempt(&mut lease, job.clone(), end).await,
-            None => match lanes.sessions.lease().await {
-                Ok(mut lease) => attempt(&mut lease, job.clone(), end).await,
-                Err(error) => Err(Failure::Final(error)),
-            },
-        };
+        let company = if collisions < COLLISIONS_MAX { Company::Others } else { Company::Nobody };
+        let tried = attempt(&mut lease, job.clone(), (company, end)).await;
         let error = match (tried, kind) {
             (Ok(value), _) => return Ok(value),
             (Err(Failure::InDoubt(error)), Work::Claimed) => doubt.insert(error).share(),
@@ -140,28 +136,37 @@ where
             }
         };
         metrics::counter!("postern_core_store_repeats_total").increment(1);
-        let next = async {
-            if turn.is_none() {
-                turn = Some(lanes.repeating.lock().await);
-            }
-            sleep(pause_after(attempts)).await;
-        };
-        if timeout_at(end.into(), next).await.is_err() {
-            return Err(doubt.unwrap_or(error));
+        if lease.session().is_reusable() && Instant::now() < end {
+            collisions += 1;
+            continue;
         }
+        drop(lease);
+        let again = async {
+            sleep(pause_after(attempts)).await;
+            sessions.lease_by(end).await
+        };
+        lease = match timeout_at(end.into(), again).await {
+            Ok(Ok(lease)) => lease,
+            Ok(Err(error)) => return Err(doubt.unwrap_or(error)),
+            Err(_) => return Err(doubt.unwrap_or(error)),
+        };
     }
     Err(StoreError::TimedOut)
 }
 
-async fn attempt<T, F>(tx: &mut Tx, job: F, end: Instant) -> Result<T, Failure>
+async fn attempt<T, F>(tx: &mut Tx, job: F, (company, end): (Company, Instant)) -> Result<T, Failure>
 where
     F: for<'a> FnOnce(&'a mut Tx) -> BoxFuture<'a, (T, Effects)>,
 {
-    match timeout_at(end.into(), begin(tx)).await {
+    match timeout_at(end.into(), begin(tx, company)).await {
         Ok(Ok(())) => {}
-        Ok(Err(error)) => return Err(Failure::Again(error)),
+        Ok(Err(error)) => {
+            tx.session().roll_back().await;
+            return Err(Failure::Again(error));
+        }
         Err(_) => return Err(Failure::Final(StoreError::TimedOut)),
     }
+    let end = end.min(Instant::now() + ATTEMPT_TIME_MAX);
     let (value, effects) = match timeout_at(end.into(), AssertUnwindSafe(job(tx)).catch_unwind()).await {
         Ok(Ok(ended)) => ended,
         Ok(Err(_)) => {
@@ -183,9 +188,9 @@ where
     failure.map_or(Ok(value), Err)
 }
 
-async fn begin(tx: &mut Tx) -> Result<(), StoreError> {
+async fn begin(tx: &mut Tx, company: Company) -> Result<(), StoreError> {
     tx.log = Log::default();
-    tx.session().begin().await
+    tx.session().begin(company).await
 }
 
 async fn commit(tx: &mut Tx) -> Result<(), Failure> {
