@@ -173,7 +173,7 @@ async fn fail2ban_finds_the_address_and_nothing_that_somebody_typed() {
         record(&core, entries).await;
         tracing::warn!(target: "postern_core_link::link", reason = %HOSTILE[2], "no tunnel to this Edge");
         drop(guard);
-        let file = core.database().with_file_name("core.log");
+        let file = core.folder().join("core.log");
         fs::write(&file, log.text()).unwrap();
         let found = fail2ban_regex(&file);
         assert_eq!(found, vec!["203.0.113.9"; refused], "{format:?}\n{}", log.text());
@@ -189,7 +189,7 @@ async fn fail2ban_reads_what_systemd_writes_and_both_kinds_of_address() {
         let core = Core::start().await;
         record(&core, vec![from("2001:db8::9"), from("::ffff:198.51.100.4")]).await;
         drop(guard);
-        let file = core.database().with_file_name("journal.log");
+        let file = core.folder().join("journal.log");
         // What fail2ban makes of an entry of the journal: the time apart, then the host and the program.
         let journal: String = log.text().lines().map(|line| format!("vpn1 postern-core[812]: {line}\n")).collect();
         fs::write(&file, journal).unwrap();

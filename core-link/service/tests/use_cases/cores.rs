@@ -1,5 +1,6 @@
 //! Two Cores on one database.
 
 mod approvals;
+mod bursts;
 mod leases;
 mod operations;

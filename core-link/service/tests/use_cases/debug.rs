@@ -72,7 +72,7 @@ async fn what_core_makes_is_not_shown() {
     assert_hidden(&greeting(&ring).unwrap(), ring.primary.key.as_slice());
     let digest = Token::random().digest(core.store.sealer());
     assert_hidden(&digest, digest.as_bytes());
-    let master_key = fs::read(core.database().with_file_name("master.key")).unwrap();
+    let master_key = fs::read(core.folder().join("master.key")).unwrap();
     for part in [&core.store as &dyn Debug, core.store.sealer(), &core.dispatcher] {
         assert_hidden(part, &master_key);
     }

@@ -3,22 +3,11 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails; helpers are not seen as tests")]
 #![allow(dead_code, reason = "what only the tests of the other binary use")]
 
-mod activation;
-mod administration;
-mod authenticator;
-mod enrollment;
-mod locations;
-mod operations;
-mod peers;
-mod place;
-mod polling;
-mod posture;
-mod revocation;
+#[path = "rules.rs"]
+mod rules;
+// What only a server does: other sessions, and addresses with passwords.
 mod server;
-mod support;
 
-mod mfa {
-    pub(crate) mod support;
-}
+use rules::*;
 
 const KIND: place::Kind = place::Kind::Postgres;

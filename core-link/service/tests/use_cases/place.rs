@@ -5,6 +5,8 @@
 #[allow(unreachable_pub, reason = "it belongs to the harness of whole-system tests")]
 mod postgres;
 
+use std::path::PathBuf;
+
 use postern_core::{
     sealing::MasterKey,
     secret::Secret,
@@ -44,9 +46,14 @@ impl Place {
         MasterKey::load(&self.folder.path().join("master.key")).unwrap()
     }
 
+    /// Of a store on SQLite.
+    pub(crate) fn file(&self) -> PathBuf {
+        self.folder.path().join("core.db")
+    }
+
     pub(crate) fn address(&self) -> Address {
         match &self.server {
-            None => Address::File(self.folder.path().join("core.db")),
+            None => Address::File(self.file()),
             Some(database) => Address::Server(ServerAddress::parse(Secret::new(database.url())).unwrap()),
         }
     }

@@ -11,12 +11,11 @@ use std::{
 use postern_core::{
     activity::Entry,
     clock::{Clock, Timestamp},
-    sealing::MasterKey,
     store::{Operation, Outcome, Replay, Store, StoreError},
 };
-use sqlx::{Connection as _, SqliteConnection};
 
 use crate::{
+    place::Place,
     store::{note, notes, opened},
     support::cli,
 };
@@ -43,8 +42,8 @@ fn operation() -> Option<Operation> {
 
 #[tokio::test]
 async fn an_operation_that_failed_or_panicked_runs_again() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = opened(&folder).await;
+    let place = Place::new();
+    let store = opened(&place).await;
     let failed = store.operate(operation(), |tx| {
         Box::pin(async move {
             note(tx, "failed").await.unwrap();
@@ -72,8 +71,8 @@ async fn an_operation_that_failed_or_panicked_runs_again() {
 
 #[tokio::test]
 async fn a_refused_operation_leaves_its_row_and_nothing_else() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = opened(&folder).await;
+    let place = Place::new();
+    let store = opened(&place).await;
     for _ in 0..2 {
         let refused = store.operate(operation(), |tx| {
             Box::pin(async move {
@@ -88,19 +87,17 @@ async fn a_refused_operation_leaves_its_row_and_nothing_else() {
 
 #[tokio::test]
 async fn what_has_expired_is_deleted_however_much_there_is_to_do() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("core.db");
+    let place = Place::new();
     let now = Arc::new(AtomicUsize::new(1000));
     let told = Arc::clone(&now);
     let clock = Clock::new(move || Timestamp::from_unix(told.load(Ordering::SeqCst).try_into().unwrap()));
-    let store = Store::open_with_clock(&path, MasterKey::random(), clock).await.unwrap();
+    let store = Store::open_with_clock(place.address(), place.key(), clock).await.unwrap();
     let done = store.operate(operation(), |_| Box::pin(async { Outcome::Commit(Text("done".to_owned())) }));
     done.await.unwrap();
-    let mut reader = SqliteConnection::connect(path.to_str().unwrap()).await.unwrap();
-    assert_eq!(remembered(&mut reader).await, 1);
+    assert_eq!(remembered(&place).await, 1);
     now.fetch_add(600, Ordering::SeqCst);
     let swept = async {
-        while remembered(&mut reader).await > 0 {
+        while remembered(&place).await > 0 {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
@@ -117,6 +114,6 @@ async fn change_for_ever(store: &Store) {
     }
 }
 
-async fn remembered(reader: &mut SqliteConnection) -> i64 {
-    sqlx::query_scalar("SELECT COUNT(*) FROM operations").fetch_one(reader).await.unwrap()
+async fn remembered(place: &Place) -> i64 {
+    place.count("SELECT COUNT(*) FROM operations").await
 }

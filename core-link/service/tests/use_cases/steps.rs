@@ -8,7 +8,7 @@ use crate::{
     mfa::support::{begin_setup, end_setup, recovery_codes, seed},
     phones::support::{Phone, register},
     support::{
-        Core, PASSWORD, SESSION, activate, assert_refused, configured, existing_device, key, new_device, refused, rows,
+        Core, PASSWORD, SESSION, activate, assert_refused, configured, existing_device, key, new_device, refused,
         start, started,
     },
 };
@@ -252,9 +252,7 @@ impl Core {
 
     /// Every row but those that only tell what happened.
     pub(crate) async fn everything(&self) -> Vec<String> {
-        let mut reader = self.reader().await;
-        let tables = rows::tables(&mut reader, &["activity", "operations"]).await;
-        rows::rows(&mut reader, &tables).await
+        self.contents(&["activity", "operations"]).await.into_values().flatten().collect()
     }
 }
 

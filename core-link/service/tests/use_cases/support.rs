@@ -7,7 +7,7 @@ pub(crate) mod rows;
 
 use std::{
     num::NonZeroUsize,
-    path::PathBuf,
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicI64, Ordering},
@@ -93,8 +93,9 @@ impl Core {
         Self::open(Arc::clone(&self.place), Arc::clone(&self.clock)).await
     }
 
-    pub(crate) fn database(&self) -> PathBuf {
-        self.place.folder.path().join("core.db")
+    /// Where its master key is, and on SQLite its database.
+    pub(crate) fn folder(&self) -> &Path {
+        self.place.folder.path()
     }
 
     /// `None` on SQLite.

@@ -1,54 +1,24 @@
-//! The store's one writer: groups, panics, crashes.
+//! The one writer of a store on SQLite: groups, and a queue with an end.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusBuilder;
-use postern_core::store::{Store, StoreError};
-use tokio::sync::Notify;
+use postern_core::store::StoreError;
 
-use crate::store::{note, notes, opened, write};
-
-/// Occupies the writer until it is let go, so that others queue up behind.
-struct Holder {
-    begun: Arc<Notify>,
-    release: Arc<Notify>,
-}
-
-impl Holder {
-    async fn has_begun(&mut self) {
-        self.begun.notified().await;
-    }
-
-    fn let_go(self) {
-        self.release.notify_one();
-    }
-}
-
-fn hold(store: &Store) -> (Holder, impl Future<Output = Result<(), StoreError>> + use<>) {
-    let (release, begun) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
-    let (released, began) = (Arc::clone(&release), Arc::clone(&begun));
-    let store = store.clone();
-    let held = async move {
-        let held = store.write(move |tx| {
-            Box::pin(async move {
-                began.notify_one();
-                released.notified().await;
-                note(tx, "held").await
-            })
-        });
-        held.await
-    };
-    (Holder { begun, release }, held)
-}
+use crate::{
+    changes::hold,
+    place::Place,
+    store::{notes, opened, write},
+};
 
 #[tokio::test]
 async fn a_group_of_changes_is_one_commit() {
     let recorder = PrometheusBuilder::new().build_recorder();
     let handle = recorder.handle();
     let _local = metrics::set_default_local_recorder(&recorder);
-    let folder = tempfile::tempdir().unwrap();
-    let store = opened(&folder).await;
-    let (mut holder, held) = hold(&store);
+    let place = Place::new();
+    let store = opened(&place).await;
+    let (holder, held) = hold(&store);
     let changes = futures::future::join_all((0..100).map(|_| write(&store, "note")));
     let release = async {
         holder.has_begun().await;
@@ -69,56 +39,10 @@ async fn a_group_of_changes_is_one_commit() {
 }
 
 #[tokio::test]
-async fn a_failing_and_a_panicking_job_harm_no_other_of_their_group() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = opened(&folder).await;
-    let (mut holder, held) = hold(&store);
-    let panics = store.write::<(), StoreError, _>(|tx| {
-        Box::pin(async move {
-            note(tx, "panicked").await?;
-            panic!("on purpose");
-        })
-    });
-    let fails = store.write::<(), StoreError, _>(|tx| {
-        Box::pin(async move {
-            note(tx, "failed").await?;
-            Err(StoreError::Closed)
-        })
-    });
-    let release = async {
-        holder.has_begun().await;
-        holder.let_go();
-    };
-    let (held, before, panics, fails, after, ()) =
-        tokio::join!(held, write(&store, "before"), panics, fails, write(&store, "after"), release);
-    held.unwrap();
-    before.unwrap();
-    assert!(matches!(panics, Err(StoreError::Panicked)));
-    assert!(matches!(fails, Err(StoreError::Closed)));
-    after.unwrap();
-    assert_eq!(notes(&store).await, ["held", "before", "after"]);
-}
-
-#[tokio::test]
-async fn a_job_that_takes_too_long_is_undone_and_the_next_one_runs() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = opened(&folder).await;
-    let stuck = store.write::<(), StoreError, _>(|tx| {
-        Box::pin(async move {
-            note(tx, "stuck").await?;
-            std::future::pending().await
-        })
-    });
-    assert!(matches!(stuck.await, Err(StoreError::TimedOut)));
-    write(&store, "next").await.unwrap();
-    assert_eq!(notes(&store).await, ["next"]);
-}
-
-#[tokio::test]
 async fn a_full_queue_refuses_at_once() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = opened(&folder).await;
-    let (mut holder, held) = hold(&store);
+    let place = Place::new();
+    let store = opened(&place).await;
+    let (holder, held) = hold(&store);
     let changes = futures::future::join_all((0..2000).map(|_| write(&store, "note")));
     let release = async {
         holder.has_begun().await;
@@ -134,9 +58,9 @@ async fn a_full_queue_refuses_at_once() {
 
 #[tokio::test]
 async fn a_change_whose_caller_left_before_it_began_is_not_made() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = opened(&folder).await;
-    let (mut holder, held) = hold(&store);
+    let place = Place::new();
+    let store = opened(&place).await;
+    let (holder, held) = hold(&store);
     let left = async {
         holder.has_begun().await;
         // Queued behind the holder, then given up.
@@ -148,49 +72,4 @@ async fn a_change_whose_caller_left_before_it_began_is_not_made() {
     held.unwrap();
     write(&store, "after").await.unwrap();
     assert_eq!(notes(&store).await, ["held", "after"]);
-}
-
-#[test]
-fn a_crash_in_the_middle_leaves_whole_changes_only() {
-    let folder = tempfile::tempdir().unwrap();
-    let crashing = tokio::runtime::Runtime::new().unwrap();
-    crashing.block_on(async {
-        let store = opened(&folder).await;
-        write(&store, "committed").await.unwrap();
-        let begun = Arc::new(Notify::new());
-        let began = Arc::clone(&begun);
-        let unfinished = store.write::<(), StoreError, _>(move |tx| {
-            Box::pin(async move {
-                note(tx, "half-made").await?;
-                began.notify_one();
-                std::future::pending().await
-            })
-        });
-        tokio::select! {
-            _ = unfinished => panic!("it cannot end"),
-            () = begun.notified() => {}
-        }
-    });
-    crashing.shutdown_background();
-    tokio::runtime::Runtime::new().unwrap().block_on(async {
-        let store = opened(&folder).await;
-        assert_eq!(notes(&store).await, ["committed"]);
-        write(&store, "goes on").await.unwrap();
-    });
-}
-
-#[tokio::test]
-async fn closing_finishes_what_is_queued() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = opened(&folder).await;
-    let (mut holder, held) = hold(&store);
-    let close = async {
-        holder.has_begun().await;
-        holder.let_go();
-        store.close().await;
-    };
-    let (held, queued, ()) = tokio::join!(held, write(&store, "queued"), close);
-    held.unwrap();
-    queued.unwrap();
-    assert_eq!(notes(&opened(&folder).await).await, ["held", "queued"]);
 }

@@ -128,16 +128,13 @@ async fn a_stored_network_is_familiar_for_ninety_days() {
 #[tokio::test]
 async fn polls_write_nothing() {
     let (core, joe) = Core::with_member().await;
-    let mut reader = core.reader().await;
-    let version = async |reader: &mut sqlx::SqliteConnection| -> i64 {
-        sqlx::query_scalar("PRAGMA data_version").fetch_one(reader).await.unwrap()
-    };
-    let before = version(&mut reader).await;
+    let mut watcher = core.watcher().await;
+    let before = watcher.look().await;
     for number in 0..200 {
         core.ask_from(&format!("192.0.2.{number}"), poll(&joe.polling_token)).await.unwrap();
     }
-    assert_eq!(version(&mut reader).await, before);
+    assert_eq!(watcher.look().await, before);
     let token = core.session("joe").await;
     core.ask(existing_device(&token, &joe.key)).await.unwrap();
-    assert_ne!(version(&mut reader).await, before, "a change is seen this way");
+    assert_ne!(watcher.look().await, before, "a change is seen this way");
 }

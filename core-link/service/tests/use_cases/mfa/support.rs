@@ -6,7 +6,6 @@ use postern_proto::{
     client_types as client,
     proxy::{core_request, core_response},
 };
-use sqlx::{Connection as _, FromRow, PgConnection, SqliteConnection, postgres::PgRow, sqlite::SqliteRow};
 
 use crate::{
     authenticator,
@@ -136,48 +135,6 @@ impl Core {
             })
         });
         changed.await.unwrap();
-    }
-
-    /// One number that the database holds, read past Core.
-    pub(crate) async fn count(&self, query: &'static str) -> i64 {
-        if let Some(database) = self.server() {
-            return match database.execute(query).unwrap().trim() {
-                "t" => 1,
-                "f" => 0,
-                number => number.parse().unwrap(),
-            };
-        }
-        let mut reader = self.reader().await;
-        sqlx::query_scalar(query).fetch_one(&mut reader).await.unwrap()
-    }
-
-    /// Changes the database past Core.
-    pub(crate) async fn execute(&self, statement: &'static str) {
-        if let Some(database) = self.server() {
-            database.execute(statement).unwrap();
-            return;
-        }
-        let path = format!("sqlite://{}", self.database().display());
-        let mut writer = SqliteConnection::connect(&path).await.unwrap();
-        sqlx::query("PRAGMA foreign_keys = ON").execute(&mut writer).await.unwrap();
-        sqlx::query(statement).execute(&mut writer).await.unwrap();
-    }
-
-    /// Rows that the database holds, read past Core.
-    pub(crate) async fn rows<T>(&self, query: &'static str) -> Vec<T>
-    where
-        T: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin,
-    {
-        if let Some(database) = self.server() {
-            let mut reader = PgConnection::connect(&database.url()).await.unwrap();
-            return sqlx::query_as(query).fetch_all(&mut reader).await.unwrap();
-        }
-        sqlx::query_as(query).fetch_all(&mut self.reader().await).await.unwrap()
-    }
-
-    /// Of a store on SQLite.
-    pub(crate) async fn reader(&self) -> SqliteConnection {
-        SqliteConnection::connect(&format!("sqlite://{}?mode=ro", self.database().display())).await.unwrap()
     }
 }
 

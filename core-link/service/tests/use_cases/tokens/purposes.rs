@@ -8,7 +8,6 @@ use postern_proto::{
     client_types::{ClientMfaFinishRequest, CodeMfaSetupFinishRequest, CodeMfaSetupStartRequest, MfaMethod},
     proxy::{ClientMfaTokenValidationRequest, core_request::Payload},
 };
-use sqlx::{Connection as _, SqliteConnection};
 
 use crate::{
     authenticator::code,
@@ -139,22 +138,8 @@ impl Scene {
 }
 
 /// All tables but the two in which every request may leave something.
-async fn contents(core: &Core) -> BTreeMap<String, String> {
-    let mut reader = SqliteConnection::connect(core.database().to_str().unwrap()).await.unwrap();
-    let tables: Vec<String> = sqlx::query_scalar(
-        "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT IN ('activity', 'sqlite_sequence')",
-    )
-    .fetch_all(&mut reader)
-    .await
-    .unwrap();
-    let mut contents = BTreeMap::new();
-    for table in tables {
-        let columns = "SELECT group_concat('quote(' || name || ')', ' || '','' || ') FROM pragma_table_info($1)";
-        let columns: String = sqlx::query_scalar(columns).bind(&table).fetch_one(&mut reader).await.unwrap();
-        let rows = sqlx::AssertSqlSafe(format!("SELECT COALESCE(group_concat({columns}, ';'), '') FROM {table}"));
-        contents.insert(table, sqlx::query_scalar(rows).fetch_one(&mut reader).await.unwrap());
-    }
-    contents
+async fn contents(core: &Core) -> BTreeMap<String, Vec<String>> {
+    core.contents(&["activity"]).await
 }
 
 /// Code and text of a refusal; a success in full.
