@@ -12,7 +12,7 @@ mod sessions;
 mod trouble;
 mod writers;
 
-use std::{error::Error, time::Duration};
+use std::{error::Error, sync::Arc, time::Duration};
 
 use futures::{FutureExt as _, future::BoxFuture};
 pub(super) use session::Session;
@@ -47,7 +47,7 @@ const LIMITS: [(&str, &str); 5] = [
 
 /// The database, open for reading and writing.
 pub(super) struct Database {
-    readers: Sessions,
+    readers: Arc<Sessions>,
     writers: Writers,
     stopping: CancellationToken,
     tasks: TaskTracker,
@@ -62,12 +62,12 @@ impl Database {
         let (listening, changed) = (reading.clone(), part.changed.clone());
         let writers = Writers::new(options, part.clone());
         let database = Self {
-            readers: Sessions::new(reading, READERS, part),
+            readers: Arc::new(Sessions::new(reading, READERS, part)),
             writers,
             stopping: CancellationToken::new(),
             tasks: TaskTracker::new(),
         };
-        let sweeping = sweep(database.writers.clone(), database.stopping.clone());
+        let sweeping = sweep(Arc::clone(&database.readers), database.writers.clone(), database.stopping.clone());
         database.tasks.spawn(sweeping);
         database.tasks.spawn(listener::listen(listening, changed, database.stopping.clone()));
         database.tasks.close();
@@ -114,7 +114,7 @@ fn options_for(server: &ServerAddress) -> PgConnectOptions {
 }
 
 /// Deletes what has expired, until the store closes.
-async fn sweep(writers: Writers, stopping: CancellationToken) {
+async fn sweep(readers: Arc<Sessions>, writers: Writers, stopping: CancellationToken) {
     let mut ticks = interval(SWEEP_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut is_failing = false;
@@ -123,7 +123,7 @@ async fn sweep(writers: Writers, stopping: CancellationToken) {
             () = stopping.cancelled() => return,
             _ = ticks.tick() => {}
         }
-        let swept = writers.submit(Work::Plain, sweep_once).await.flatten();
+        let swept = sweep_if_needed(&readers, &writers).await;
         match (&swept, std::mem::replace(&mut is_failing, swept.is_err())) {
             (Ok(()), true) => tracing::info!("the store can be changed again"),
             (Err(error), false) => {
@@ -132,6 +132,14 @@ async fn sweep(writers: Writers, stopping: CancellationToken) {
             (Ok(()), false) | (Err(_), true) => {}
         }
     }
+}
+
+/// Looks by itself first, so that it collides with nobody as long as there is nothing to delete.
+async fn sweep_if_needed(readers: &Sessions, writers: &Writers) -> Result<(), StoreError> {
+    if readers.lease().await?.has_expired().await? {
+        writers.submit(Work::Plain, sweep_once).await.flatten()?;
+    }
+    Ok(())
 }
 
 fn sweep_once(tx: &mut Tx) -> BoxFuture<'_, (Result<(), StoreError>, Effects)> {

@@ -13,13 +13,16 @@ use postern_core::{
     clock::{Clock, Timestamp},
     store::{Operation, Outcome, Replay, Store, StoreError},
 };
+use tokio::time::sleep;
 
 use crate::{
     place::Place,
     store::{note, notes, opened},
-    support::cli,
+    support::{Core, cli},
 };
 
+/// Sweepers look every two seconds.
+const SWEEPS: Duration = Duration::from_secs(3);
 /// So many changes at once that some always wait.
 const MORE_THAN_A_GROUP: usize = 300;
 
@@ -98,7 +101,7 @@ async fn what_has_expired_is_deleted_however_much_there_is_to_do() {
     now.fetch_add(600, Ordering::SeqCst);
     let swept = async {
         while remembered(&place).await > 0 {
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            sleep(Duration::from_millis(20)).await;
         }
     };
     let swept = tokio::time::timeout(Duration::from_secs(20), swept);
@@ -106,6 +109,19 @@ async fn what_has_expired_is_deleted_however_much_there_is_to_do() {
         swept = swept => swept.expect("the sweeper runs every two seconds"),
         _never = futures::future::join_all((0..MORE_THAN_A_GROUP).map(|_| change_for_ever(&store))) => {}
     }
+}
+
+#[tokio::test]
+async fn a_store_that_nobody_uses_is_not_written_to() {
+    let core = Core::with_joe().await;
+    let mut watcher = core.watcher().await;
+    let before = watcher.look().await;
+    // The leases of sweepers would be half over, and over.
+    for _ in 0..3 {
+        core.wait(8);
+        sleep(SWEEPS).await;
+    }
+    assert_eq!(watcher.look().await, before);
 }
 
 async fn change_for_ever(store: &Store) {

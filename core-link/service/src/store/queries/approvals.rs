@@ -66,7 +66,7 @@ impl Tx {
     }
 }
 
-fn kept_seconds() -> i64 {
+pub(super) fn kept_seconds() -> i64 {
     i64::try_from(RESULT_KEPT.as_secs()).unwrap_or(i64::MAX)
 }
 

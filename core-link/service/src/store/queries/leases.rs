@@ -1,4 +1,4 @@
-//! Queries on leases, and what is done under one inside the store itself.
+//! Queries on leases.
 
 use super::Tx;
 use crate::{
@@ -60,34 +60,6 @@ impl Tx {
             .scalar_optional(&mut self.connection)
             .await?;
         Ok(fencing == Some(lease.fencing()))
-    }
-
-    /// Deletes some of what has expired, unless another Core is at it.
-    pub(in crate::store) async fn sweep(&mut self) -> Result<(), StoreError> {
-        if !self.may_sweep().await? {
-            return Ok(());
-        }
-        self.sweep_operations().await?;
-        self.sweep_enrollment_tokens().await?;
-        self.sweep_logins().await?;
-        self.sweep_mails().await?;
-        self.sweep_password_resets().await?;
-        self.sweep_openid_nonces().await?;
-        self.sweep_approvals().await
-    }
-
-    /// Renews only what is half over, so that a Core with nothing to delete seldom writes.
-    async fn may_sweep(&mut self) -> Result<bool, StoreError> {
-        let now = self.database_now().await?;
-        let lasting: Option<i64> =
-            sql("SELECT fencing FROM leases WHERE job = $1 AND holder = $2 AND expires_at BETWEEN $3 AND $4")
-                .bind(Job::Cleanup.as_str())
-                .bind(self.part.core.as_str())
-                .bind(now.after(LEASE_TIME / 2).as_unix())
-                .bind(now.after(LEASE_TIME).as_unix())
-                .scalar_optional(&mut self.connection)
-                .await?;
-        Ok(lasting.is_some() || self.take_lease(Job::Cleanup).await?.is_some())
     }
 
     /// What all Cores on this database take for the time. SQLite has no clock but that of its one machine; and whoever

@@ -139,7 +139,7 @@ impl Tx {
         let now = self.now();
         sql("DELETE FROM mails WHERE id IN (SELECT id FROM mails
              WHERE created_at <= $1 AND outcome <> 'waiting' ORDER BY created_at LIMIT $2)")
-        .bind(now.as_unix() - i64::try_from(KEPT.as_secs()).unwrap_or(i64::MAX))
+        .bind(now.as_unix() - kept_seconds())
         .bind(SWEPT_MAX)
         .execute(&mut self.connection)
         .await?;
@@ -159,6 +159,10 @@ impl Tx {
             name,
         })
     }
+}
+
+pub(super) fn kept_seconds() -> i64 {
+    i64::try_from(KEPT.as_secs()).unwrap_or(i64::MAX)
 }
 
 fn claim_of(row: &Row) -> Result<Claim, StoreError> {

@@ -134,10 +134,14 @@ impl Tx {
         let now = self.now();
         sql("DELETE FROM password_resets WHERE id IN
              (SELECT id FROM password_resets WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)")
-        .bind(now.as_unix() - i64::try_from(KEPT_AFTER_EXPIRY.as_secs()).unwrap_or(i64::MAX))
+        .bind(now.as_unix() - kept_seconds())
         .bind(SWEPT_MAX)
         .execute(&mut self.connection)
         .await?;
         Ok(())
     }
+}
+
+pub(super) fn kept_seconds() -> i64 {
+    i64::try_from(KEPT_AFTER_EXPIRY.as_secs()).unwrap_or(i64::MAX)
 }

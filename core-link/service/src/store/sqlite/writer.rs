@@ -214,7 +214,9 @@ impl Groups {
     async fn sweep(&mut self) {
         let swept = async {
             let tx = self.begin().await?;
-            tx.sweep().await?;
+            if tx.has_expired().await? {
+                tx.sweep().await?;
+            }
             tx.run("COMMIT").await
         };
         if let Err(error) = swept.await {
