@@ -23,7 +23,7 @@ use postern_core::{
     posture::Policy,
     sealing::MasterKey,
     secret::Secret,
-    store::{Store, StoreError},
+    store::{Address, ServerAddress, Store, StoreError},
 };
 use postern_core_link::{EdgeId, Handler as _, OperationId, Reply, Request};
 use postern_proto::{
@@ -33,6 +33,7 @@ use postern_proto::{
 use postern_tests::{
     OpenIdProvider, eventually,
     openid_provider::{CLIENT_ID, CLIENT_SECRET, Returned},
+    postgres::Database,
 };
 use tempfile::TempDir;
 use tokio::task::JoinSet;
@@ -56,7 +57,9 @@ pub(crate) struct Core {
     pub(crate) store: Store,
     pub(crate) dispatcher: Dispatcher,
     ahead: Arc<AtomicI64>,
-    folder: TempDir,
+    folder: Arc<TempDir>,
+    /// `None`: a file in the folder.
+    server: Option<Arc<Database>>,
     _tasks: JoinSet<()>,
 }
 
@@ -76,23 +79,41 @@ impl Core {
     }
 
     pub(crate) async fn start(provider: &OpenIdProvider, linking: Linking, limits: Limits) -> Self {
+        Self::start_on(None, provider, (linking, limits)).await
+    }
+
+    pub(crate) async fn start_on(
+        server: Option<Database>,
+        provider: &OpenIdProvider,
+        settings: (Linking, Limits),
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         MasterKey::create(&folder.path().join("master.key")).unwrap();
-        let core = Self::open(folder, Arc::default(), provider, (linking, limits)).await;
+        let place = (Arc::new(folder), server.map(Arc::new));
+        let core = Self::open(place, Arc::default(), provider, settings).await;
         core.add_person("joe").await;
+        core
+    }
+
+    /// Another Core on the same store, with the same clock.
+    pub(crate) async fn beside(&self, provider: &OpenIdProvider, limits: Limits) -> Self {
+        let place = (Arc::clone(&self.folder), self.server.clone());
+        let core = Self::open(place, Arc::clone(&self.ahead), provider, (Linking::ByEmail, limits)).await;
+        core.knows_provider().await;
         core
     }
 
     /// Ends this Core and starts it again on what it left.
     pub(crate) async fn restart(self, provider: &OpenIdProvider) -> Self {
         self.store.close().await;
-        let core = Self::open(self.folder, self.ahead, provider, (Linking::ByEmail, LIMITS)).await;
+        let place = (self.folder, self.server);
+        let core = Self::open(place, self.ahead, provider, (Linking::ByEmail, LIMITS)).await;
         core.knows_provider().await;
         core
     }
 
     async fn open(
-        folder: TempDir,
+        (folder, server): (Arc<TempDir>, Option<Arc<Database>>),
         ahead: Arc<AtomicI64>,
         provider: &OpenIdProvider,
         (linking, limits): (Linking, Limits),
@@ -100,7 +121,11 @@ impl Core {
         let (system, later) = (Clock::system(), Arc::clone(&ahead));
         let clock = Clock::new(move || Timestamp::from_unix(system.now().as_unix() + later.load(Ordering::SeqCst)));
         let key = MasterKey::load(&folder.path().join("master.key")).unwrap();
-        let store = Store::open_with_clock(&folder.path().join("core.db"), key, clock).await.unwrap();
+        let address = match &server {
+            None => Address::File(folder.path().join("core.db")),
+            Some(database) => Address::Server(ServerAddress::parse(Secret::new(database.url())).unwrap()),
+        };
+        let store = Store::open_with_clock(address, key, clock).await.unwrap();
         let settings = Settings {
             issuer: Issuer::parse(provider.issuer()).unwrap(),
             client_id: CLIENT_ID.to_owned(),
@@ -127,7 +152,7 @@ impl Core {
         let dispatcher = Dispatcher::new(store.clone(), passwords, instance).with_openid(Arc::clone(&openid));
         let mut tasks = JoinSet::new();
         tasks.spawn(async move { openid.run(CancellationToken::new()).await });
-        Self { store, dispatcher, ahead, folder, _tasks: tasks }
+        Self { store, dispatcher, ahead, folder, server, _tasks: tasks }
     }
 
     pub(crate) async fn knows_provider(&self) {

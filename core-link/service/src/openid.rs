@@ -4,6 +4,7 @@
 //! that a browser began (state and nonce in that browser's sealed cookies, PKCE). The parameter `iss` of RFC 9207 does
 //! not travel on the tunnel; with one provider, whose issuer every token must name, there is nothing to mix up.
 
+mod claim;
 mod exchange;
 mod fetch;
 mod identity;
@@ -32,15 +33,14 @@ pub use nonce::{Flow, Nonce, NonceError};
 pub use provider::Limits;
 pub(crate) use sign_in::spend;
 pub use sign_in::{RedeemError, SignInError, may_sign_in, sign_in};
-pub use turns::Turn;
 
 use self::{
+    claim::Claim,
     exchange::{Exchange, ExchangeError},
     provider::Provider,
-    turns::Turns,
+    turns::{Place, Turns},
 };
 use crate::{
-    sealing::Sealer,
     secret::Secret,
     store::{Store, StoreError},
     token::Token,
@@ -106,6 +106,20 @@ pub enum RelyingPartyError {
     Callback { public_url: String },
     #[error("an authority in outbound_ca_file is none")]
     Authority(#[source] rustls::Error),
+}
+
+/// The right to end a sign-in. The next one waits until it is given back; one that is dropped runs out.
+#[derive(Debug)]
+pub struct Turn {
+    claim: Claim,
+    _place: Place,
+}
+
+impl Turn {
+    /// After the reply is stored.
+    pub async fn end(self, store: &Store) {
+        self.claim.give_back(store).await;
+    }
 }
 
 /// Core as a client of one OpenID provider.
@@ -184,15 +198,20 @@ impl RelyingParty {
         Ok(Beginning { url: url.into(), csrf_token, nonce })
     }
 
-    /// Everybody who ends this sign-in waits for their turn: of a request that was sent twice, the second finds what
-    /// the first left.
-    pub async fn turn(&self, nonce: &Nonce, flow: Flow<'_>, sealer: &Sealer) -> Result<Turn, RedeemError> {
+    /// Everybody who ends this sign-in waits for their turn, at whichever Core: of a request that was sent twice, the
+    /// second finds what the first left.
+    pub async fn turn(&self, nonce: &Nonce, flow: Flow<'_>, store: &Store) -> Result<Turn, RedeemError> {
+        let sign_in = nonce.digest(store.sealer());
         let turns = match flow {
             Flow::Enrollment => &self.enrollments,
             Flow::Mfa(_) => &self.logins,
         };
-        let turn = turns.take(nonce.digest(sealer)).ok_or(RedeemError::Busy)?;
-        self.provider.within_limit(turn).await.ok_or(RedeemError::Unreachable)
+        let place = turns.take(sign_in).ok_or(RedeemError::Busy)?;
+        let turn = async {
+            let place = place.await;
+            Ok(Turn { claim: Claim::take(store, sign_in).await?, _place: place })
+        };
+        self.provider.within_limit(turn).await.ok_or(RedeemError::Unreachable)?
     }
 
     /// Redeems a code: once, and only for a nonce that has not ended a sign-in yet.

@@ -18,6 +18,7 @@ use super::{
     reply::{finish, settle},
 };
 use crate::{
+    activity::Attempt,
     mfa::login::{self, AuthenticateError},
     openid::{Flow, Identity, Nonce, RedeemError, RelyingParty, SignInError, may_sign_in, sign_in, token_in},
     token::Token,
@@ -48,7 +49,7 @@ impl Dispatcher {
     }
 
     pub(super) async fn auth_callback(&self, caller: Caller, body: AuthCallbackRequest) -> Reply {
-        let mut attempt = caller.anonymous_attempt();
+        let attempt = caller.anonymous_attempt();
         let Some(openid) = &self.openid else {
             return Err(self.refuse_stranger(&SignInError::NoProvider, &attempt).await);
         };
@@ -59,11 +60,23 @@ impl Dispatcher {
                 return Err(self.refuse_stranger(&SignInError::from(RedeemError::from(error)), &attempt).await);
             }
         };
-        let _turn = match openid.turn(&nonce, Flow::Enrollment, self.store.sealer()).await {
+        let turn = match openid.turn(&nonce, Flow::Enrollment, &self.store).await {
             Ok(turn) => turn,
             Err(error) => return Err(self.refuse_stranger(&SignInError::from(error), &attempt).await),
         };
-        let identity = match self.redeem(openid, &caller, (body.code, &nonce), Flow::Enrollment).await {
+        let reply = self.end_sign_in(openid, caller, (body.code, nonce), attempt).await;
+        turn.end(&self.store).await;
+        reply
+    }
+
+    async fn end_sign_in(
+        &self,
+        openid: &Arc<RelyingParty>,
+        caller: Caller,
+        (code, nonce): (String, Nonce),
+        mut attempt: Attempt,
+    ) -> Reply {
+        let identity = match self.redeem(openid, &caller, (code, &nonce), Flow::Enrollment).await {
             Ok(identity) => identity,
             Err(error) => return Err(self.refuse_stranger(&SignInError::from(error), &attempt).await),
         };
@@ -105,14 +118,26 @@ impl Dispatcher {
                 return Err(self.refuse_stranger(&AuthenticateError::from(RedeemError::from(error)), &attempt).await);
             }
         };
-        let _turn = match openid.turn(&nonce, flow, self.store.sealer()).await {
+        let turn = match openid.turn(&nonce, flow, &self.store).await {
             Ok(turn) => turn,
             Err(error) => return Err(self.refuse_stranger(&AuthenticateError::from(error), &attempt).await),
         };
+        let reply = self.end_login(openid, caller, (body.code, nonce, token), attempt).await;
+        turn.end(&self.store).await;
+        reply
+    }
+
+    async fn end_login(
+        &self,
+        openid: &Arc<RelyingParty>,
+        caller: Caller,
+        (code, nonce, token): (String, Nonce, Token),
+        attempt: Attempt,
+    ) -> Reply {
         let looked = login::may_authenticate(&self.store, &token, attempt).await;
         let (mut attempt, refusal) = looked.map_err(|error| error.rejection())?;
         self.turn_away(&caller, refusal, &attempt).await?;
-        let word = match self.redeem(openid, &caller, (body.code, &nonce), flow).await {
+        let word = match self.redeem(openid, &caller, (code, &nonce), Flow::Mfa(&token)).await {
             Ok(identity) => Ok(identity),
             Err(RedeemError::Distrust(error)) => Err(error),
             Err(error) => return Err(self.refuse_stranger(&AuthenticateError::from(error), &attempt).await),

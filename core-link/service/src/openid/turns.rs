@@ -1,4 +1,4 @@
-//! One at a time for each sign-in, so that a code goes to the provider once however often its request is repeated.
+//! One at a time for each sign-in at this Core, so that a repeated request waits here and asks no other Core's claim.
 
 use std::{
     collections::HashMap,
@@ -21,7 +21,7 @@ pub(super) struct Turns {
 
 /// The next one waits until this is dropped.
 #[derive(Debug)]
-pub struct Turn {
+pub(super) struct Place {
     _lock: OwnedMutexGuard<()>,
     _place: OwnedSemaphorePermit,
 }
@@ -32,10 +32,10 @@ impl Turns {
     }
 
     /// `None`: all places are taken, or too many ask for this one.
-    pub(super) fn take(&self, sign_in: [u8; 32]) -> Option<impl Future<Output = Turn> + use<>> {
+    pub(super) fn take(&self, sign_in: [u8; 32]) -> Option<impl Future<Output = Place> + use<>> {
         let place = Arc::clone(&self.places).try_acquire_owned().ok()?;
         let lock = self.lock_of(sign_in)?;
-        Some(async move { Turn { _lock: lock.lock_owned().await, _place: place } })
+        Some(async move { Place { _lock: lock.lock_owned().await, _place: place } })
     }
 
     fn lock_of(&self, sign_in: [u8; 32]) -> Option<Arc<TurnLock<()>>> {

@@ -1,5 +1,7 @@
 //! Queries on leases.
 
+use std::time::Duration;
+
 use super::Tx;
 use crate::{
     clock::Timestamp,
@@ -12,22 +14,49 @@ use crate::{
 
 impl Tx {
     /// Takes a lease that nobody holds, or keeps the one that this Core holds for longer. `None`: another Core has it.
-    /// No lease was ever given for longer than [`LEASE_TIME`]: a later end comes from a clock that was ahead.
     pub async fn take_lease(&mut self, job: Job) -> Result<Option<Lease>, StoreError> {
+        let fencing = self.take(job.as_str(), LEASE_TIME).await?;
+        Ok(fencing.map(|fencing| Lease::new(job, fencing)))
+    }
+
+    /// False: another Core is at this sign-in.
+    pub(crate) async fn claim_sign_in(&mut self, sign_in: [u8; 32], time: Duration) -> Result<bool, StoreError> {
+        Ok(self.take(&name_of(&sign_in), time).await?.is_some())
+    }
+
+    pub(crate) async fn release_sign_in(&mut self, sign_in: [u8; 32]) -> Result<(), StoreError> {
+        sql("DELETE FROM leases WHERE job = $1 AND holder = $2")
+            .bind(name_of(&sign_in))
+            .bind(self.part.core.as_str().to_owned())
+            .execute(&mut self.connection)
+            .await?;
+        Ok(())
+    }
+
+    /// Those whose Core died.
+    pub(in crate::store) async fn sweep_sign_ins(&mut self) -> Result<(), StoreError> {
+        sql("DELETE FROM leases WHERE job >= 'sign_in:' AND job < 'sign_in;' AND expires_at <= $1")
+            .bind(self.now().as_unix() - kept_seconds())
+            .execute(&mut self.connection)
+            .await?;
+        Ok(())
+    }
+
+    /// No lease was ever given for longer than this: a later end comes from a clock that was ahead.
+    async fn take(&mut self, job: &str, time: Duration) -> Result<Option<i64>, StoreError> {
         let now = self.database_now().await?;
-        let fencing: Option<i64> = sql("INSERT INTO leases (job, holder, fencing, expires_at) VALUES ($1, $2, 1, $4)
+        sql("INSERT INTO leases (job, holder, fencing, expires_at) VALUES ($1, $2, 1, $4)
              ON CONFLICT (job) DO UPDATE SET holder = excluded.holder, expires_at = excluded.expires_at,
                 fencing = leases.fencing + CASE WHEN leases.holder = excluded.holder
                     AND leases.expires_at BETWEEN $3 + 1 AND excluded.expires_at THEN 0 ELSE 1 END
              WHERE leases.holder = excluded.holder OR leases.expires_at NOT BETWEEN $3 + 1 AND excluded.expires_at
              RETURNING fencing")
-        .bind(job.as_str())
-        .bind(self.part.core.as_str())
+        .bind(job)
+        .bind(self.part.core.as_str().to_owned())
         .bind(now.as_unix())
-        .bind(now.after(LEASE_TIME).as_unix())
+        .bind(now.after(time).as_unix())
         .scalar_optional(&mut self.connection)
-        .await?;
-        Ok(fencing.map(|fencing| Lease::new(job, fencing)))
+        .await
     }
 
     /// False: it ran out and another Core took it, or this one anew.
@@ -73,4 +102,14 @@ impl Tx {
             Connection::Postgres(_) | Connection::Sqlite(_) => Ok(self.now()),
         }
     }
+}
+
+/// An ended claim is kept this long, however far the clocks of Cores are apart.
+pub(super) fn kept_seconds() -> i64 {
+    60
+}
+
+/// In the order of its bytes all of them stand together.
+fn name_of(sign_in: &[u8; 32]) -> String {
+    sign_in.iter().fold("sign_in:".to_owned(), |name, byte| format!("{name}{byte:02x}"))
 }

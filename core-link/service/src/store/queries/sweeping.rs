@@ -1,7 +1,7 @@
 //! Deleting what has expired, by one Core at a time, and only where there is something: a store that nobody uses is not
 //! written to.
 
-use super::{Tx, approvals, enrollment_tokens, mails, mfa_sessions, password_resets};
+use super::{Tx, approvals, enrollment_tokens, leases, mails, mfa_sessions, password_resets};
 use crate::{
     lease::{Job, LEASE_TIME},
     store::{StoreError, sql::sql},
@@ -17,13 +17,15 @@ impl Tx {
                 OR COALESCE((SELECT MIN(expires_at) FROM mfa_sessions) <= $1 - $3, FALSE)
                 OR COALESCE((SELECT MIN(delivered_at) FROM mfa_sessions) <= $1 - $4, FALSE)
                 OR COALESCE((SELECT MIN(created_at) FROM mails WHERE outcome <> 'waiting') <= $1 - $5, FALSE)
-                OR COALESCE((SELECT MIN(expires_at) FROM password_resets) <= $1 - $6, FALSE)")
+                OR COALESCE((SELECT MIN(expires_at) FROM password_resets) <= $1 - $6, FALSE)
+                OR COALESCE((SELECT MIN(expires_at) FROM leases WHERE job >= 'sign_in:' AND job < 'sign_in;') <= $1 - $7, FALSE)")
         .bind(now)
         .bind(enrollment_tokens::kept_seconds())
         .bind(mfa_sessions::kept_seconds())
         .bind(approvals::kept_seconds())
         .bind(mails::kept_seconds())
         .bind(password_resets::kept_seconds())
+        .bind(leases::kept_seconds())
         .scalar_one(&mut self.connection)
         .await
     }
@@ -39,7 +41,8 @@ impl Tx {
         self.sweep_mails().await?;
         self.sweep_password_resets().await?;
         self.sweep_openid_nonces().await?;
-        self.sweep_approvals().await
+        self.sweep_approvals().await?;
+        self.sweep_sign_ins().await
     }
 
     /// Renews only what is half over, so that a Core with little to delete writes little.
