@@ -28,6 +28,7 @@ mod people;
 mod phone_keys;
 mod posture;
 mod recovery_codes;
+mod sweeping;
 mod waiters;
 mod web_certificate;
 

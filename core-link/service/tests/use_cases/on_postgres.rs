@@ -5,6 +5,8 @@
 
 #[path = "rules.rs"]
 mod rules;
+// Both kinds of database at once, and migrations while somebody works.
+mod schema;
 // What only a server does: other sessions, and addresses with passwords.
 mod server;
 
