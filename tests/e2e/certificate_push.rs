@@ -11,7 +11,7 @@ use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Empty};
 use hyper_util::rt::TokioIo;
-use postern_tests::{Cluster, Setup, eventually};
+use postern_tests::{Cluster, Commands, Setup, eventually};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -37,8 +37,8 @@ const PUSHES: usize = 8;
 const NAME: &str = "localhost";
 
 /// Certificates of one authority, in files.
-struct Certificates {
-    trusted: Arc<ClientConfig>,
+pub(crate) struct Certificates {
+    pub(crate) trusted: Arc<ClientConfig>,
     files: Vec<(PathBuf, PathBuf, CertificateDer<'static>)>,
     _folder: tempfile::TempDir,
 }
@@ -76,7 +76,7 @@ async fn a_thousand_requests_a_second_notice_nothing() {
 }
 
 impl Certificates {
-    fn new() -> Result<Self> {
+    pub(crate) fn new() -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let mut params = CertificateParams::new(Vec::new())?;
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -93,11 +93,20 @@ impl Certificates {
         Ok(Self { trusted: Arc::new(trusted), files, _folder: folder })
     }
 
+    pub(crate) fn der(&self, number: usize) -> &CertificateDer<'static> {
+        &self.files[number].2
+    }
+
+    pub(crate) async fn store(&self, commands: &Commands, number: usize) -> Result<()> {
+        let (certificate, key, _) = &self.files[number];
+        let (certificate, key) = (certificate.display().to_string(), key.display().to_string());
+        commands.json(&["certificate", "set", "--cert", &certificate, "--key", &key]).await.map(drop)
+    }
+
     /// Stores one of the two, and waits until a new handshake with each Edge shows it.
     async fn push(&self, cluster: &Cluster, number: usize) -> Result<()> {
-        let (certificate, key, der) = &self.files[number];
-        let (certificate, key) = (certificate.display().to_string(), key.display().to_string());
-        cluster.cli(&["certificate", "set", "--cert", &certificate, "--key", &key]).await?;
+        self.store(&cluster.commands(), number).await?;
+        let der = self.der(number);
         for edge in &cluster.edges {
             eventually("a handshake shows the new certificate", Duration::from_secs(5), || async {
                 let shown = handshake(edge.https, Arc::clone(&self.trusted)).await;
@@ -122,7 +131,7 @@ fn issue(
     Ok((chain, private, certificate.der().clone()))
 }
 
-async fn handshake(address: SocketAddr, trusted: Arc<ClientConfig>) -> Result<TlsStream<TcpStream>> {
+pub(crate) async fn handshake(address: SocketAddr, trusted: Arc<ClientConfig>) -> Result<TlsStream<TcpStream>> {
     let stream = TcpStream::connect(address).await?;
     Ok(TlsConnector::from(trusted).connect(ServerName::try_from(NAME)?, stream).await?)
 }

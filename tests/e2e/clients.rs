@@ -19,15 +19,15 @@ use postern_tests::{
 };
 
 /// A person with an authenticator app and a desktop.
-struct Person {
-    desktop: NewDesktop,
-    instance: Instance,
+pub(crate) struct Person {
+    pub(crate) desktop: NewDesktop,
+    pub(crate) instance: Instance,
     app: Authenticator,
 }
 
 impl Person {
     /// Enrolled as the newer desktop does it. The app's code of now is still unused.
-    async fn enroll(cluster: &Cluster, login: &str) -> Self {
+    pub(crate) async fn enroll(cluster: &Cluster, login: &str) -> Self {
         let token = cluster.invite(login).await.expect("a person is invited");
         let mut desktop = NewDesktop::new(&cluster.public_url());
         assert!(!desktop.start(&token).await.expect("start"), "nobody has enrolled yet");
@@ -42,7 +42,7 @@ impl Person {
 }
 
 /// A phone of this enrolled person, its key registered.
-async fn with_a_phone(cluster: &Cluster, login: &str) -> (Mobile, Instance) {
+pub(crate) async fn with_a_phone(cluster: &Cluster, login: &str) -> (Mobile, Instance) {
     let token = cluster.commands().token_for(login).await.expect("one more token");
     let mut phone = Mobile::new(&cluster.public_url()).expect("a phone");
     phone.start(&token).await.expect("start");

@@ -21,6 +21,7 @@ mod play;
 mod races;
 mod restart;
 mod secrets;
+mod several_cores;
 mod smuggling;
 mod tls;
 mod whole_way;

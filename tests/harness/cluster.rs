@@ -1,5 +1,6 @@
 //! A Core, its Edges and an NGINX in a folder of their own.
 
+mod core;
 mod edge;
 mod start;
 
@@ -13,9 +14,9 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 use tempfile::TempDir;
 
-pub use self::edge::Edge;
-use self::start::{Site, start_core, start_edge};
-use crate::{Client, Commands, Process, eventually, nginx::Nginx, ports::Ports, secrets};
+use self::start::{Site, start_cores, start_edge};
+pub use self::{core::Core, edge::Edge};
+use crate::{Client, Commands, eventually, nginx::Nginx, ports::Ports, postgres::Database, secrets};
 
 /// How long a program may take to start on a busy machine before a test gives up on it.
 pub const START_LIMIT: Duration = Duration::from_secs(20);
@@ -24,6 +25,9 @@ pub const START_LIMIT: Duration = Duration::from_secs(20);
 #[derive(Debug, Clone)]
 pub struct Setup {
     pub edges: usize,
+    pub cores: Cores,
+    /// Each Core in a zone of its own, and each Edge in that of the Core with its number: so a test knows who answers.
+    pub zones: bool,
     /// Of Edges and Core. They say all they can, so that a secret has no place to hide; who measures says less.
     pub log_level: &'static str,
     /// Settings of every Edge beyond the addresses, as environment variables without their prefix.
@@ -34,25 +38,49 @@ pub struct Setup {
     pub core_folder: Option<PathBuf>,
 }
 
+/// How many Cores, and on what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cores {
+    OneOnSqlite,
+    /// They share an empty database, and begin at the same moment.
+    OnPostgres(usize),
+}
+
 /// Running programs. Dropping it ends them, prints their logs when the test is failing, and fails it when a log holds a
 /// secret.
 #[derive(Debug)]
 pub struct Cluster {
-    pub core: Process,
+    /// The only one, or the first.
+    pub core: Core,
+    /// The others on the same database.
+    pub beside: Vec<Core>,
     pub edges: Vec<Edge>,
     pub nginx: Nginx,
-    core_environment: Vec<(String, String)>,
+    database: Option<Database>,
     folder: TempDir,
     ports: Ports,
 }
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { edges: 2, log_level: "trace", edge_settings: Vec::new(), core_settings: Vec::new(), core_folder: None }
+        Self {
+            edges: 2,
+            cores: Cores::OneOnSqlite,
+            zones: false,
+            log_level: "trace",
+            edge_settings: Vec::new(),
+            core_settings: Vec::new(),
+            core_folder: None,
+        }
     }
 }
 
 impl Setup {
+    /// So many Cores, each in a zone of its own.
+    pub fn several_cores(count: usize) -> Self {
+        Self { cores: Cores::OnPostgres(count), zones: true, ..Self::default() }
+    }
+
     /// With the logs that are shipped, for figures.
     pub fn measured() -> Self {
         Self { log_level: "info", ..Self::default() }
@@ -70,12 +98,17 @@ impl Cluster {
         let mut ports = Ports::take()?;
         let public = start::loopback(ports.port()?);
         let mut site = Site { folder: folder.path(), ports: &mut ports, public };
-        let (core, core_environment) = start_core(&mut site, &setup)?;
+        let database = match setup.cores {
+            Cores::OneOnSqlite => None,
+            Cores::OnPostgres(_) => Some(Database::create()),
+        };
+        let mut beside = start_cores(&mut site, &setup, database.as_ref())?;
+        let core = beside.remove(0);
         let edges =
             (1..=setup.edges).map(|number| start_edge(&mut site, number, &setup)).collect::<Result<Vec<_>>>()?;
         let addresses: Vec<_> = edges.iter().map(|edge| edge.http).collect();
         let nginx = Nginx::start(&folder.path().join("nginx"), public, &addresses)?;
-        let cluster = Self { core, edges, nginx, core_environment, folder, ports };
+        let cluster = Self { core, beside, edges, nginx, database, folder, ports };
         cluster.settle(setup.core_folder.is_none()).await?;
         Ok(cluster)
     }
@@ -100,9 +133,19 @@ impl Cluster {
         self.commands().invite(login).await
     }
 
-    /// An administrator beside this Core.
+    /// An administrator beside the first Core.
     pub fn commands(&self) -> Commands {
-        Commands::new(self.core_environment.clone())
+        self.core.commands()
+    }
+
+    /// All of them.
+    pub fn cores(&self) -> impl Iterator<Item = &Core> {
+        std::iter::once(&self.core).chain(&self.beside)
+    }
+
+    /// The one that all Cores share.
+    pub fn database(&self) -> Result<&Database> {
+        self.database.as_ref().context("this cluster is on SQLite")
     }
 
     /// Where people and their clients call.
@@ -135,14 +178,9 @@ impl Cluster {
         Ok(())
     }
 
-    /// Waits until Core takes commands.
+    /// Waits until the first Core takes commands.
     pub async fn core_listens(&self) -> Result<Duration> {
-        let socket = self.folder().join("core/core.sock");
-        eventually("postern-core listens on its socket", START_LIMIT, || {
-            let socket = socket.clone();
-            async move { tokio::net::UnixStream::connect(socket).await.is_ok() }
-        })
-        .await
+        self.core.listens().await
     }
 
     /// Waits until this Edge says that it is ready, or that it is not.
@@ -164,7 +202,8 @@ impl Cluster {
     /// Everything that every program wrote.
     pub fn logs(&self) -> String {
         let edges: String = self.edges.iter().map(|edge| titled(&edge.name, &edge.process.log())).collect();
-        titled("core", &self.core.log()) + &edges + &titled("nginx", &self.nginx.logs())
+        let cores: String = self.cores().map(|core| titled(&core.name, &core.log())).collect();
+        cores + &edges + &titled("nginx", &self.nginx.logs())
     }
 
     /// The folder of all files of this cluster.
@@ -173,7 +212,9 @@ impl Cluster {
     }
 
     async fn settle(&self, is_new: bool) -> Result<()> {
-        self.core_listens().await.with_context(|| self.logs())?;
+        for core in self.cores() {
+            core.listens().await.with_context(|| self.logs())?;
+        }
         for edge in &self.edges {
             edge.alive().await.with_context(|| self.logs())?;
             let address = edge.tunnel.to_string();
@@ -184,6 +225,9 @@ impl Cluster {
         }
         for edge in &self.edges {
             edge.ready(true, START_LIMIT).await.with_context(|| self.logs())?;
+        }
+        for core in &self.beside {
+            core.connected(self.edges.len(), START_LIMIT).await.with_context(|| self.logs())?;
         }
         self.answers().await?;
         Ok(())

@@ -18,6 +18,13 @@ impl Commands {
         Self { environment }
     }
 
+    /// With a setting in place of that Core's own.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((format!("POSTERN_CORE__{name}"), value.to_owned()));
+        self
+    }
+
     /// For a Core that takes commands on this socket.
     pub fn at(socket: &Path) -> Self {
         Self::new(vec![("POSTERN_CORE__SOCKET".to_owned(), socket.display().to_string())])

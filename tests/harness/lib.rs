@@ -36,7 +36,7 @@ pub use authenticator::Authenticator;
 pub use bare::Bare;
 pub use browser::Browser;
 pub use client::{Client, Reply};
-pub use cluster::{Cluster, Setup};
+pub use cluster::{Cluster, Cores, Setup};
 pub use commands::Commands;
 pub use condition::eventually;
 pub use curl::Curl;

@@ -1,15 +1,17 @@
 //! How the programs of a cluster are started: with which settings, and where their files lie.
 
 use std::{
-    fs,
+    fs::{self, Permissions},
     net::{Ipv4Addr, SocketAddr},
+    os::unix::fs::PermissionsExt as _,
     path::Path,
 };
 
 use anyhow::Result;
+use postern_core::sealing::MasterKey;
 
-use super::{Edge, Setup};
-use crate::{Process, ports::Ports, process::Launch, programs::program};
+use super::{Core, Cores, Edge, Setup};
+use crate::{Process, ports::Ports, postgres::Database, process::Launch, programs::program, secrets};
 
 /// What all programs of a cluster share.
 #[derive(Debug)]
@@ -19,31 +21,68 @@ pub(super) struct Site<'a> {
     pub(super) public: SocketAddr,
 }
 
-/// Core, and the environment that its commands need as well.
-pub(super) fn start_core(site: &mut Site<'_>, setup: &Setup) -> Result<(Process, Vec<(String, String)>)> {
-    let own = site.folder.join("core");
-    fs::create_dir_all(&own)?;
-    let data = setup.core_folder.as_ref().unwrap_or(&own);
+/// All Cores, at the same moment. On Postgres each has the same master key in a file of its own.
+pub(super) fn start_cores(site: &mut Site<'_>, setup: &Setup, database: Option<&Database>) -> Result<Vec<Core>> {
+    let count = match setup.cores {
+        Cores::OneOnSqlite => 1,
+        Cores::OnPostgres(count) => count,
+    };
+    let own = |number| site.folder.join(name("core", number));
+    for number in 1..=count {
+        fs::create_dir_all(own(number))?;
+        if number == 1 && database.is_some() {
+            MasterKey::create(&own(1).join("master.key"))?;
+        } else if number > 1 {
+            fs::copy(own(1).join("master.key"), own(number).join("master.key"))?;
+        }
+    }
+    (1..=count).map(|number| start_core(site, number, setup, database)).collect()
+}
+
+fn start_core(site: &mut Site<'_>, number: usize, setup: &Setup, database: Option<&Database>) -> Result<Core> {
+    let name = name("core", number);
+    let own = site.folder.join(&name);
+    let (data, socket) = (setup.core_folder.as_ref().unwrap_or(&own), own.join("core.sock"));
     let mut environment = settings(
         "POSTERN_CORE__",
         [
             ("DATABASE", data.join("core.db").display().to_string()),
             ("MASTER_KEY_FILE", data.join("master.key").display().to_string()),
-            ("SOCKET", own.join("core.sock").display().to_string()),
+            ("SOCKET", socket.display().to_string()),
             ("METRICS_LISTEN", loopback(site.ports.port()?).to_string()),
             ("PUBLIC_URL", format!("http://{}/", site.public)),
             ("LOG_LEVEL", setup.log_level.to_owned()),
         ],
     );
+    if let Some(database) = database {
+        environment.extend(settings("POSTERN_CORE__", on_postgres(database, &own)?));
+    }
+    environment.extend(settings("POSTERN_CORE__", zone(setup, number)));
     environment.extend(settings("POSTERN_CORE__", setup.core_settings.iter().cloned()));
     let launch = Launch {
-        name: "core".to_owned(),
+        name: name.clone(),
         program: program("postern-core")?,
         arguments: vec!["serve".to_owned()],
         environment: environment.clone(),
-        log: site.folder.join("core.log"),
+        log: site.folder.join(format!("{name}.log")),
     };
-    Ok((Process::start(launch)?, environment))
+    Ok(Core { process: Process::start(launch)?, name, environment, socket })
+}
+
+/// Settings of a Core on this database. The server asks for no password; that the Core has one is for the logs, which must
+/// not.
+fn on_postgres(database: &Database, folder: &Path) -> Result<[(&'static str, String); 2]> {
+    const PASSWORD: &str = "the-password-of-the-database";
+    secrets::remember_text(PASSWORD);
+    let file = folder.join("database-password");
+    fs::write(&file, PASSWORD)?;
+    fs::set_permissions(&file, Permissions::from_mode(0o600))?;
+    Ok([("DATABASE", database.url()), ("DATABASE_PASSWORD_FILE", file.display().to_string())])
+}
+
+/// The first has the plain name.
+fn name(kind: &str, number: usize) -> String {
+    if number == 1 { kind.to_owned() } else { format!("{kind}-{number}") }
 }
 
 pub(super) fn start_edge(site: &mut Site<'_>, number: usize, setup: &Setup) -> Result<Edge> {
@@ -66,6 +105,7 @@ pub(super) fn start_edge(site: &mut Site<'_>, number: usize, setup: &Setup) -> R
             ("LOG_LEVEL", setup.log_level.to_owned()),
         ],
     );
+    environment.extend(settings("POSTERN_EDGE__", zone(setup, number)));
     environment.extend(settings("POSTERN_EDGE__", setup.edge_settings.iter().cloned()));
     let launch = Launch {
         name: name.clone(),
@@ -75,6 +115,10 @@ pub(super) fn start_edge(site: &mut Site<'_>, number: usize, setup: &Setup) -> R
         log: site.folder.join(format!("{name}.log")),
     };
     Ok(Edge { process: Process::start(launch)?, name, http, https, tunnel })
+}
+
+fn zone(setup: &Setup, number: usize) -> Option<(&'static str, String)> {
+    setup.zones.then(|| ("ZONE", format!("zone-{number}")))
 }
 
 fn settings(prefix: &str, values: impl IntoIterator<Item = (&'static str, String)>) -> Vec<(String, String)> {

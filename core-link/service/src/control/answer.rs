@@ -127,7 +127,7 @@ pub enum EdgeState {
     /// Only an update of the Edge or of Core helps.
     Incompatible,
     Disabled,
-    /// No Core runs, so nobody dials.
+    /// No Core runs here, so nobody is asked how the tunnels are.
     Offline,
 }
 
