@@ -21,6 +21,7 @@ pub(in crate::store) struct Session {
     connection: PgConnection,
     health: Health,
     is_in_transaction: bool,
+    _presence: Arc<()>,
 }
 
 /// Who else may change something during a transaction, at any Core.
@@ -54,8 +55,9 @@ pub(super) enum Health {
 }
 
 impl Session {
-    pub(super) fn new(connection: PgConnection) -> Self {
-        Self { connection, health: Health::Sound, is_in_transaction: false }
+    /// Holds `presence` for as long as it lasts.
+    pub(super) fn new(connection: PgConnection, presence: Arc<()>) -> Self {
+        Self { connection, health: Health::Sound, is_in_transaction: false, _presence: presence }
     }
 
     pub(in crate::store) async fn execute(

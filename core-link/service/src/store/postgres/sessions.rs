@@ -33,6 +33,8 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(1);
 pub(super) struct Sessions {
     options: PgConnectOptions,
     absence: Absence,
+    /// Each session holds one more.
+    presence: Arc<()>,
     part: Part,
     turns: Semaphore,
     idle: Mutex<Vec<Tx>>,
@@ -50,7 +52,8 @@ impl Sessions {
     /// Connects when it is first asked.
     pub(super) fn new(options: PgConnectOptions, count: u32, part: Part) -> Self {
         let turns = Semaphore::new(count as usize);
-        Self { options, absence: Absence::default(), part, turns, idle: Mutex::default() }
+        let (absence, presence) = (Absence::default(), Arc::default());
+        Self { options, absence, presence, part, turns, idle: Mutex::default() }
     }
 
     pub(super) async fn lease(&self) -> Result<Lease<'_>, StoreError> {
@@ -82,12 +85,15 @@ impl Sessions {
         match connected.unwrap_or(Err(sqlx::Error::PoolTimedOut)) {
             Ok(connection) => {
                 attempt.succeeded();
-                Ok(Session::new(connection))
+                Ok(Session::new(connection, Arc::clone(&self.presence)))
             }
             // Whatever it is, nothing was begun: a server that is down, full, or wants another password now.
             Err(source) => {
                 let source = Arc::new(source);
-                attempt.failed(Arc::clone(&source));
+                // Who has sessions and only waits too long for one more is short of time, and the server is there.
+                if Arc::strong_count(&self.presence) == 1 || !matches!(*source, sqlx::Error::PoolTimedOut) {
+                    attempt.failed(Arc::clone(&source));
+                }
                 Err(StoreError::Unavailable { source })
             }
         }
