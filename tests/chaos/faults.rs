@@ -1,4 +1,4 @@
-//! What happens to one Edge's host, or to its tunnels. Each fault ends with [`heal`].
+//! What happens to one host, or to its tunnels. Each fault ends with [`heal`].
 
 use anyhow::Result;
 use postern_tests::Namespace;
@@ -10,8 +10,10 @@ use crate::system::TUNNEL_PORT;
 pub(crate) enum Fault {
     /// Every tunnel is reset, and so is every attempt at a new one.
     Cut,
-    /// What the Edge sends into its tunnels is lost without a word; what it is sent still arrives.
-    OneWay,
+    /// What comes to the host out of its tunnels is lost without a word; what it sends still arrives.
+    Deaf,
+    /// What the host sends into its tunnels is lost; what it is sent still arrives.
+    Mute,
     /// The host has vanished: whatever is sent to it gets no answer of any kind.
     BlackHole,
     /// Some of the packets of tunnels, of a hundred, both ways.
@@ -24,7 +26,8 @@ pub(crate) fn inflict(host: &Namespace, fault: Fault) -> Result<()> {
     let rules = match fault {
         // The resets themselves come this way, and must arrive.
         Fault::Cut => both_ways("tcp flags & rst == 0 reject with tcp reset"),
-        Fault::OneWay => chains("", &format!("tcp sport {TUNNEL_PORT} drop")),
+        Fault::Deaf => chains(&of_tunnels("drop"), ""),
+        Fault::Mute => chains("", &of_tunnels("drop")),
         Fault::BlackHole => chains("drop", "drop"),
         Fault::Loss(percent) => both_ways(&format!("numgen random mod 100 < {percent} drop")),
         Fault::Rate(kbit) => {
@@ -41,7 +44,12 @@ pub(crate) fn heal(host: &Namespace) -> Result<()> {
 }
 
 fn both_ways(verdict: &str) -> String {
-    chains(&format!("tcp dport {TUNNEL_PORT} {verdict}"), &format!("tcp sport {TUNNEL_PORT} {verdict}"))
+    chains(&of_tunnels(verdict), &of_tunnels(verdict))
+}
+
+/// On an Edge's host or on a Core's.
+fn of_tunnels(verdict: &str) -> String {
+    format!("tcp sport {TUNNEL_PORT} {verdict}; tcp dport {TUNNEL_PORT} {verdict}")
 }
 
 fn chains(input: &str, output: &str) -> String {

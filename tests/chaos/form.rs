@@ -19,6 +19,15 @@ pub(crate) struct Form {
     pub(crate) storm_edges: usize,
     /// Of the attempts of a storm, at most one of so many falls into any 100 ms. Fewer attempts crowd by chance.
     pub(crate) storm_part: usize,
+    /// People of `exactly-once`, and how long it takes until the last of them has come.
+    pub(crate) enrolling: usize,
+    pub(crate) enrolling_length: Duration,
+    /// What the system is limited to in `overload`, in calls per second; ten times as many come, for so long.
+    pub(crate) limit: u32,
+    pub(crate) overload: Duration,
+    /// With one there is one Core as well: fewer tunnels hold fewer calls.
+    pub(crate) overload_edges: usize,
+    pub(crate) plays_haproxy: bool,
     /// Times that slow calls are held.
     pub(crate) waves: usize,
     /// Waits that differ by less tell of this machine, not of Postern.
@@ -37,6 +46,12 @@ impl Form {
             approval_max: Duration::from_secs(20),
             storm_edges: 100,
             storm_part: 4,
+            enrolling: 1000,
+            enrolling_length: Duration::from_secs(60),
+            limit: 300,
+            overload: Duration::from_secs(60),
+            overload_edges: 3,
+            plays_haproxy: true,
             waves: 3,
             noise: Duration::from_millis(5),
         }
@@ -50,10 +65,16 @@ impl Form {
             kills: 2,
             outage: Duration::from_secs(8),
             rounds: 1,
-            websockets: 40,
+            websockets: 24,
             approval_max: Duration::from_secs(5),
             storm_edges: 24,
             storm_part: 2,
+            enrolling: 40,
+            enrolling_length: Duration::from_secs(10),
+            limit: 40,
+            overload: Duration::from_secs(10),
+            overload_edges: 1,
+            plays_haproxy: false,
             waves: 1,
             noise: Duration::from_millis(100),
         }

@@ -27,6 +27,8 @@ pub(crate) struct Verdict {
     pub(crate) duplicates: usize,
     /// Somebody was told, and Core knows nothing of it.
     pub(crate) lost: usize,
+    /// Of one transaction, some is there and some is not.
+    pub(crate) half_done: usize,
 }
 
 /// Reads Core's activity log from one moment on, each row once.
@@ -61,8 +63,22 @@ impl Ledger {
         let missing = told.iter().map(|(row, told)| told.saturating_sub(times(&self.done, row)));
         let ours = self.done.iter().filter(|((event, _), _)| EVENTS.contains(&event.as_str()));
         let extra = ours.map(|(row, done)| done.saturating_sub(times(&asked, row)));
-        let (lost, duplicates) = (missing.sum(), extra.sum::<usize>() + self.too_many_devices().await?);
-        Ok(Verdict { duplicates, lost })
+        let (lost, extra) = (missing.sum(), extra.sum::<usize>());
+        let devices = self.devices().await?;
+        let too_many = devices.values().map(|times| times - 1).sum::<usize>();
+        let half_done = self.half_done(tally, &devices);
+        Ok(Verdict { duplicates: extra + too_many, lost, half_done })
+    }
+
+    /// People who came with no device, and have not as many as Core says it made for them.
+    fn half_done(&self, tally: &Tally, devices: &BTreeMap<Row, usize>) -> usize {
+        let differs = |effect: &&Effect| {
+            let Effect::Enrolled { login } = effect else { return false };
+            let made = self.done.get(&("new_device".to_owned(), login.clone())).copied().unwrap_or_default();
+            let there = devices.iter().filter(|((user, _), _)| user == login).map(|(_, times)| times).sum::<usize>();
+            made != there
+        };
+        tally.asked.iter().filter(differs).count()
     }
 
     async fn read_until(&mut self, until: OffsetDateTime) -> Result<()> {
@@ -81,14 +97,15 @@ impl Ledger {
         Ok(())
     }
 
-    /// Devices of one person with one name: each name is used once.
-    async fn too_many_devices(&self) -> Result<usize> {
-        let mut names: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+    /// By person and name: each name is used once.
+    async fn devices(&self) -> Result<BTreeMap<Row, usize>> {
+        let mut names = BTreeMap::new();
         let devices = self.commands.json(&["device", "list"]).await?;
         for device in devices.as_array().context("the devices are no list")? {
-            *names.entry((text(device, "user")?, text(device, "name")?)).or_default() += 1;
+            let name = (text(device, "user")?.to_owned(), text(device, "name")?.to_owned());
+            *names.entry(name).or_default() += 1;
         }
-        Ok(names.values().map(|times| times - 1).sum())
+        Ok(names)
     }
 }
 

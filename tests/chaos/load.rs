@@ -48,6 +48,7 @@ pub(crate) enum Mix {
     /// Polls, logins and enrollments.
     Everything,
     Polls,
+    Logins,
 }
 
 impl Load {
@@ -92,12 +93,16 @@ impl Plan {
         let calls = match self.mix {
             Mix::Everything => 1.0 + 1.0 / LOGIN_EVERY as f64 + 2.0 / ENROLLMENT_EVERY as f64,
             Mix::Polls => 1.0,
+            Mix::Logins => 2.0,
         };
         Duration::from_secs_f64(calls / f64::from(self.per_second))
     }
 
     async fn visit(self, visit: Visit, number: usize) -> Visit {
         let People { members, invited } = self.people;
+        if self.mix == Mix::Logins {
+            return visit.log_in(&members[number % members.len()]).await;
+        }
         if self.mix == Mix::Everything {
             if number.is_multiple_of(LOGIN_EVERY) {
                 return visit.log_in(&members[number / LOGIN_EVERY % members.len()]).await;

@@ -11,6 +11,7 @@ mod load;
 mod outcome;
 mod people;
 mod place;
+mod quota;
 mod scenario;
 mod system;
 mod visit;
@@ -37,6 +38,9 @@ struct Args {
     /// Less load, and less time, with the programs that cargo built for this profile.
     #[arg(long)]
     short: bool,
+    /// Leaves all files of a system that missed a target where they are, and says where.
+    #[arg(long)]
+    keep: bool,
     /// Set by cargo.
     #[arg(long, hide = true)]
     bench: bool,
@@ -73,7 +77,7 @@ fn play(args: &Args) -> Result<ExitCode> {
         if scenarios.is_empty() {
             continue;
         }
-        let outcomes = Act { setup, form: &form, scenarios: &scenarios }.play()?;
+        let outcomes = Act { setup, form: &form, scenarios: &scenarios, keeps_files: args.keep }.play()?;
         played += outcomes.len();
         missed += outcomes.iter().filter(|outcome| !outcome.is_met).count();
     }
@@ -88,6 +92,7 @@ struct Act<'a> {
     setup: Setup,
     form: &'a Form,
     scenarios: &'a [Scenario],
+    keeps_files: bool,
 }
 
 impl Act<'_> {
@@ -102,20 +107,27 @@ impl Act<'_> {
     fn play_in_front(&self) -> Result<Vec<Outcome>> {
         let place = Place::create(self.setup.cores(), self.setup.edges)?;
         place.front.enter()?;
-        let [public, intranet] = [&place.public, &place.cores[0]].map(|host| host.runtime(1));
-        let (public, intranet) = (public?, intranet?);
-        let front = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let hosts = Hosts { public: public.handle().clone(), intranet: intranet.handle().clone() };
-        front.block_on(async {
+        let [public, front, intranet] = [&place.public, &place.front, &place.cores[0]].map(|host| host.runtime(1));
+        let (public, front, intranet) = (public?, front?, intranet?);
+        let own = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let [public, front, intranet] = [&public, &front, &intranet].map(|threads| threads.handle().clone());
+        let hosts = Hosts { public, front, intranet };
+        own.block_on(async {
             let system = System::start(&place, self.setup, hosts).await?;
             let mut stage = Stage { place: &place, system, form: self.form, name: String::new() };
             let mut outcomes = Vec::new();
             for scenario in self.scenarios {
                 stage.name = scenario.name(self.setup.front);
                 let outcome = scenario.play(&mut stage).await.unwrap_or_else(|error| {
-                    Outcome::unplayed(&stage.name, format!("{error:#}\n{}", stage.system.last_words()))
+                    Outcome::unplayed(&stage.name, format!("{error:#}"))
                 });
                 print(&outcome);
+                if !outcome.is_met {
+                    eprintln!("{}", stage.system.last_words());
+                    if self.keeps_files {
+                        stage.system.keep_files();
+                    }
+                }
                 outcomes.push(outcome);
             }
             Ok(outcomes)

@@ -23,11 +23,19 @@ pub(crate) struct Outcome {
 impl Outcome {
     /// With no failure, no duplicate, and nobody waiting longer.
     pub(crate) fn of(scenario: &str, tally: &Tally, verdict: Verdict, worst_max: Duration) -> Self {
-        let Verdict { duplicates, lost } = verdict;
+        let outcome = Self::allowing_failures(scenario, tally, verdict, worst_max);
+        let (target, is_met) = (format!("0 failed, {}", outcome.target), outcome.is_met && outcome.failed == 0);
+        Self { target, is_met, ..outcome }
+    }
+
+    /// With no effect lost or happening twice, and nobody waiting longer.
+    pub(crate) fn allowing_failures(scenario: &str, tally: &Tally, verdict: Verdict, worst_max: Duration) -> Self {
+        let Verdict { duplicates, lost, half_done } = verdict;
         // An effect that somebody was told of and that is not there is worse than an error.
-        let (failed, worst) = (tally.failures().count() + lost, tally.worst());
+        let (failed, worst) = (tally.failures().count() + lost + half_done, tally.worst());
         let mut notes = reasons(tally);
         notes.extend((lost > 0).then(|| format!("{lost} effects are lost")));
+        notes.extend((half_done > 0).then(|| format!("{half_done} effects are half done")));
         Self {
             scenario: scenario.to_owned(),
             sent: tally.samples.len(),
@@ -35,8 +43,8 @@ impl Outcome {
             duplicates,
             worst,
             recovery: Duration::ZERO,
-            target: format!("0 failed, 0 duplicates, nobody waits longer than {} ms", worst_max.as_millis()),
-            is_met: failed == 0 && duplicates == 0 && worst <= worst_max,
+            target: format!("0 duplicates, nobody waits longer than {} ms", worst_max.as_millis()),
+            is_met: lost == 0 && half_done == 0 && duplicates == 0 && worst <= worst_max,
             notes,
         }
     }
@@ -65,6 +73,13 @@ impl Outcome {
         self
     }
 
+    /// The same, and this is worth a look.
+    #[must_use]
+    pub(crate) fn noting(mut self, note: String) -> Self {
+        self.notes.push(note);
+        self
+    }
+
     /// The same, if this holds too.
     #[must_use]
     pub(crate) fn and(mut self, what: &str, holds: bool, note: String) -> Self {
@@ -87,14 +102,22 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// What went wrong, the same things together.
+/// What went wrong, the same things together, and when each first happened.
 fn reasons(tally: &Tally) -> Vec<String> {
     const REASON_MAX: usize = 160;
-    let mut reasons: BTreeMap<String, usize> = BTreeMap::new();
-    for (step, failure) in tally.failures() {
+    let Some(begun) = tally.samples.iter().map(|sample| sample.at).min() else { return Vec::new() };
+    let mut reasons: BTreeMap<String, (usize, Duration)> = BTreeMap::new();
+    for sample in &tally.samples {
+        let Some(failure) = &sample.failure else { continue };
         // Without what differs from one answer to the next.
         let reason = failure.split("\"request_id\"").next().unwrap_or_default();
-        *reasons.entry(format!("{step}: {}", reason.chars().take(REASON_MAX).collect::<String>())).or_default() += 1;
+        let reason = format!("{}: {}", sample.step, reason.chars().take(REASON_MAX).collect::<String>());
+        let at = sample.at - begun;
+        let (times, first) = reasons.entry(reason).or_insert((0, at));
+        (*times, *first) = (*times + 1, at.min(*first));
     }
-    reasons.into_iter().map(|(reason, times)| format!("{times} times {reason}")).collect()
+    let slowest = tally.samples.iter().max_by_key(|sample| sample.took);
+    let slowest = slowest.map(|sample| format!("the longest wait was a {} after {:.1?}", sample.step, sample.at - begun));
+    let line = |(reason, (times, first)): (String, (usize, Duration))| format!("{times} times, first after {first:.1?}, {reason}");
+    reasons.into_iter().map(line).chain(slowest).collect()
 }

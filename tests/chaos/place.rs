@@ -13,21 +13,18 @@ pub(crate) const FRONT_INSIDE: Ipv4Addr = Ipv4Addr::new(10, 80, 2, 1);
 const ROUTER_DMZ: Ipv4Addr = Ipv4Addr::new(10, 80, 2, 254);
 const ROUTER_INTRANET: Ipv4Addr = Ipv4Addr::new(10, 80, 3, 254);
 pub(crate) const INTRANET: &str = "10.80.3.0/24";
+pub(crate) const DATABASE: Ipv4Addr = Ipv4Addr::new(10, 80, 3, 200);
 
 /// What a Core's host lets in: answers to what it asked for, and nothing else.
-const CORE_FIREWALL: &str = "\
-table inet firewall {
-    chain input {
-        type filter hook input priority 0; policy drop;
-        iif lo accept
-        ct state established,related accept
-    }
-}";
+const CORE_FIREWALL: &str = "ct state established,related accept";
+/// The database's host lets Cores in, too.
+const DATABASE_FIREWALL: &str =
+    "ct state established,related accept\n        ip saddr 10.80.3.0/24 tcp dport 5432 accept";
 
 /// All hosts. Dropping it removes them.
 ///
 /// ```text
-/// public ── front ══ DMZ ══ router ══ intranet ── Cores
+/// public ── front ══ DMZ ══ router ══ intranet ── one host for each Core, and one for their database
 ///           (proxy)   └── one host for each Edge
 /// ```
 #[derive(Debug)]
@@ -36,6 +33,7 @@ pub(crate) struct Place {
     pub(crate) front: Namespace,
     pub(crate) cores: Vec<Namespace>,
     pub(crate) edges: Vec<Namespace>,
+    pub(crate) database: Namespace,
     _router: Namespace,
 }
 
@@ -64,7 +62,8 @@ impl Place {
 
         let cores = (1..=cores).map(|number| core_host(&router, number)).collect::<Result<_>>()?;
         let edges = (1..=edges).map(|number| edge_host(&router, number)).collect::<Result<_>>()?;
-        Ok(Self { public, front, cores, edges, _router: router })
+        let database = intranet_host(&router, "database", DATABASE, DATABASE_FIREWALL)?;
+        Ok(Self { public, front, cores, edges, database, _router: router })
     }
 }
 
@@ -79,9 +78,16 @@ pub(crate) fn core_address(number: usize) -> Ipv4Addr {
 }
 
 fn core_host(router: &Namespace, number: usize) -> Result<Namespace> {
-    let host = Namespace::create(&format!("core-{number}"))?;
-    host.nft(CORE_FIREWALL)?;
-    plug(router, "intranet", &format!("core-{number}"), &host, core_address(number))?;
+    intranet_host(router, &format!("core-{number}"), core_address(number), CORE_FIREWALL)
+}
+
+fn intranet_host(router: &Namespace, name: &str, address: Ipv4Addr, lets_in: &str) -> Result<Namespace> {
+    let host = Namespace::create(name)?;
+    host.nft(&format!(
+        "table inet firewall {{\n    chain input {{\n        type filter hook input priority 0; policy drop;\n        \
+         iif lo accept\n        {lets_in}\n    }}\n}}"
+    ))?;
+    plug(router, "intranet", name, &host, address)?;
     host.ip(&format!("route add default via {ROUTER_INTRANET}"))?;
     Ok(host)
 }

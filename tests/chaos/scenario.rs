@@ -1,9 +1,14 @@
 //! What goes wrong, and what people see of it.
 
+mod exactly_once;
+mod kill_core;
 mod kill_edge;
+mod lost_core;
 mod lost_host;
 mod lost_tunnels;
+mod overload;
 mod poor_network;
+mod postgres;
 mod rolling;
 mod slow_calls;
 mod stop_edge;
@@ -14,8 +19,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
+use self::lost_core::Loss;
 use crate::{
-    faults::Fault,
     form::Form,
     ledger::{Ledger, Verdict},
     load::{Load, Mix, Plan, Tally},
@@ -38,11 +43,16 @@ pub(crate) enum Scenario {
     KillEdge,
     StopEdge,
     LoseCore,
-    HalfOpen,
     LoseHost,
-    SlowCalls,
+    KillCore,
+    StopCore,
+    HalfOpen,
+    Postgres,
+    Overload,
     Rolling,
+    SlowCalls,
     PoorNetwork,
+    ExactlyOnce,
     Storm,
 }
 
@@ -65,15 +75,27 @@ struct Running {
 
 /// Everything that is played, on which system.
 pub(crate) fn programme(form: &Form) -> Vec<(Setup, Vec<Scenario>)> {
-    use Scenario::{HalfOpen, KillEdge, LoseCore, LoseHost, PoorNetwork, Rolling, SlowCalls, StopEdge, Storm};
-    let three = Setup { cores: Cores::OneOnSqlite, edges: 3, tunnels: Tunnels::Direct, front: Front::Nginx };
-    let relayed = Setup { tunnels: Tunnels::ThroughFaultProxy, ..three };
-    vec![
-        (three, vec![KillEdge, StopEdge, LoseCore, HalfOpen, LoseHost, SlowCalls, Rolling]),
-        (Setup { front: Front::HaProxy, ..three }, vec![KillEdge, StopEdge, LoseCore, LoseHost]),
-        (relayed, vec![PoorNetwork]),
-        (Setup { edges: form.storm_edges, ..relayed }, vec![Storm]),
-    ]
+    use Scenario::{
+        ExactlyOnce, HalfOpen, KillCore, KillEdge, LoseCore, LoseHost, Overload, PoorNetwork, Postgres, Rolling,
+        SlowCalls, StopCore, StopEdge, Storm,
+    };
+    let whole = Setup { cores: Cores::TwoOnPostgres, edges: 3, tunnels: Tunnels::Direct, front: Front::Nginx };
+    let small = Setup { cores: Cores::OneOnSqlite, ..whole };
+    let relayed = Tunnels::ThroughFaultProxy;
+    let edges = vec![KillEdge, StopEdge, LoseCore, LoseHost];
+    let cores = vec![KillCore, StopCore, HalfOpen, Postgres, Rolling];
+    let mut programme = vec![
+        (whole, [edges.clone(), cores].concat()),
+        (Setup { edges: form.overload_edges, ..if form.overload_edges == 1 { small } else { whole } }, vec![Overload]),
+        (Setup { cores: Cores::TwoInZones, edges: 4, ..whole }, vec![ExactlyOnce]),
+        (Setup { edges: form.storm_edges, tunnels: relayed, ..whole }, vec![Storm]),
+        (small, vec![SlowCalls]),
+        (Setup { tunnels: relayed, ..small }, vec![PoorNetwork]),
+    ];
+    if form.plays_haproxy {
+        programme.push((Setup { front: Front::HaProxy, ..whole }, edges));
+    }
+    programme
 }
 
 impl Scenario {
@@ -83,11 +105,16 @@ impl Scenario {
             Self::KillEdge => "kill-edge",
             Self::StopEdge => "stop-edge",
             Self::LoseCore => "lose-core",
-            Self::HalfOpen => "half-open",
             Self::LoseHost => "lose-host",
-            Self::SlowCalls => "slow-calls",
+            Self::KillCore => "kill-core",
+            Self::StopCore => "stop-core",
+            Self::HalfOpen => "half-open",
+            Self::Postgres => "postgres",
+            Self::Overload => "overload",
             Self::Rolling => "rolling",
+            Self::SlowCalls => "slow-calls",
             Self::PoorNetwork => "poor-network",
+            Self::ExactlyOnce => "exactly-once",
             Self::Storm => "storm",
         };
         match front {
@@ -100,12 +127,17 @@ impl Scenario {
         match self {
             Self::KillEdge => kill_edge::play(stage).await,
             Self::StopEdge => stop_edge::play(stage).await,
-            Self::LoseCore => lost_tunnels::play(stage, Fault::Cut).await,
-            Self::HalfOpen => lost_tunnels::play(stage, Fault::OneWay).await,
+            Self::LoseCore => lost_tunnels::play(stage).await,
             Self::LoseHost => lost_host::play(stage).await,
-            Self::SlowCalls => slow_calls::play(stage).await,
+            Self::KillCore => kill_core::play(stage).await,
+            Self::StopCore => lost_core::play(stage, &[Loss::Frozen]).await,
+            Self::HalfOpen => lost_core::play(stage, &[Loss::Mute, Loss::Deaf]).await,
+            Self::Postgres => postgres::play(stage).await,
+            Self::Overload => overload::play(stage).await,
             Self::Rolling => rolling::play(stage).await,
+            Self::SlowCalls => slow_calls::play(stage).await,
             Self::PoorNetwork => poor_network::play(stage).await,
+            Self::ExactlyOnce => exactly_once::play(stage).await,
             Self::Storm => storm::play(stage).await,
         }
     }
@@ -114,8 +146,13 @@ impl Scenario {
 impl Stage<'_> {
     /// New people, and a load of theirs for about so long. Everything is well when this returns.
     async fn begin(&self, length: Duration) -> Result<(Running, People)> {
+        self.begin_with(self.form.members, length).await
+    }
+
+    /// The same with so many members.
+    async fn begin_with(&self, members: usize, length: Duration) -> Result<(Running, People)> {
         let invited = self.form.invited(length + 2 * CALM);
-        let people = People::gather(&self.system, &self.name, self.form.members, invited).await?;
+        let people = People::gather(&self.system, &self.name, members, invited).await?;
         let ledger = Ledger::open(self.system.commands()).await?;
         let plan = Plan { people: people.clone(), mix: Mix::Everything, per_second: self.form.rate };
         let load = Load::start(self.system.client(), plan, &self.system.hosts.public);

@@ -1,7 +1,9 @@
 //! The real programs, each on its host.
 
+mod core;
+mod database;
+
 use std::{
-    fs,
     net::{IpAddr, SocketAddr},
     path::Path,
     sync::Arc,
@@ -15,7 +17,6 @@ use postern_tests::{
     eventually,
     haproxy::HaProxy,
     nginx::Nginx,
-    openid_provider::{CLIENT_ID, CLIENT_SECRET},
     process::Launch,
     programs::program,
 };
@@ -26,10 +27,14 @@ use tokio::{
     time::timeout,
 };
 
+pub(crate) use self::core::Core;
+pub(crate) use self::database::Database;
+use self::core::Files;
 use crate::place::{FRONT_INSIDE, FRONT_OUTSIDE, INTRANET, Place, core_address, edge_address};
 
 const HTTP_PORT: u16 = 8080;
 pub(crate) const TUNNEL_PORT: u16 = 50051;
+const METRICS_PORT: u16 = 9464;
 const LOCATION: &str = "Office";
 /// A refusal would be here long before.
 const FIREWALL_PATIENCE: Duration = Duration::from_millis(300);
@@ -38,6 +43,10 @@ const FIREWALL_PATIENCE: Duration = Duration::from_millis(300);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Cores {
     OneOnSqlite,
+    TwoOnPostgres,
+    /// Each in a zone of its own, and the Edges in turn in one of both: who goes from one Edge to the next goes from one Core
+    /// to the other.
+    TwoInZones,
 }
 
 /// What stands in front of the Edges.
@@ -67,6 +76,8 @@ pub(crate) struct Setup {
 #[derive(Debug, Clone)]
 pub(crate) struct Hosts {
     pub(crate) public: Handle,
+    /// Where the proxy is, and who calls an Edge as it does.
+    pub(crate) front: Handle,
     pub(crate) intranet: Handle,
 }
 
@@ -77,9 +88,9 @@ pub(crate) struct System {
     pub(crate) provider: Arc<OpenIdProvider>,
     pub(crate) relay: Option<FaultProxy>,
     pub(crate) hosts: Hosts,
+    pub(crate) cores: Vec<Core>,
+    pub(crate) database: Option<Database>,
     proxy: Proxy,
-    core: Process,
-    core_environment: Vec<(String, String)>,
     folder: TempDir,
 }
 
@@ -110,6 +121,19 @@ impl Setup {
     pub(crate) fn cores(self) -> usize {
         match self.cores {
             Cores::OneOnSqlite => 1,
+            Cores::TwoOnPostgres | Cores::TwoInZones => 2,
+        }
+    }
+
+    fn is_on_postgres(self) -> bool {
+        self.cores() > 1
+    }
+
+    /// The zone of the Edge or Core of this number.
+    fn zone(self, number: usize) -> String {
+        match self.cores {
+            Cores::OneOnSqlite | Cores::TwoOnPostgres => String::new(),
+            Cores::TwoInZones => format!("zone-{}", number % 2),
         }
     }
 }
@@ -119,10 +143,17 @@ impl System {
     pub(crate) async fn start(place: &Place, setup: Setup, hosts: Hosts) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("postern-chaos-").tempdir()?;
         let provider = Arc::new(hosts.intranet.spawn(OpenIdProvider::start()).await??);
-        let (core, core_environment) = start_core(&place.cores[0], folder.path(), provider.issuer())?;
-        let edges = place.edges.iter().enumerate();
-        let edges: Vec<_> =
-            edges.map(|(index, host)| start_edge(host, folder.path(), index + 1)).collect::<Result<_>>()?;
+        let database = if setup.is_on_postgres() { Some(Database::start(&place.database)?) } else { None };
+        let files = Files { folder: folder.path(), issuer: provider.issuer(), database: database.as_ref() };
+        let mut cores = Vec::new();
+        for (index, host) in place.cores.iter().enumerate() {
+            let core = Core::start(host, &files, index + 1, setup.zone(index + 1))?;
+            // The first makes the key that all share.
+            core.listens().await.with_context(|| last_lines(&core.name, &core.process.log()))?;
+            cores.push(core);
+        }
+        let start = |(index, host)| start_edge(host, folder.path(), index + 1, setup.zone(index + 1));
+        let edges: Vec<_> = place.edges.iter().enumerate().map(start).collect::<Result<_>>()?;
         let tunnels: Vec<_> = edges.iter().map(|edge| edge.tunnel).collect();
         let relay = match setup.tunnels {
             Tunnels::Direct => None,
@@ -130,7 +161,7 @@ impl System {
         };
         let listens: Vec<_> = edges.iter().map(|edge| edge.http).collect();
         let proxy = Proxy::start(setup.front, &folder.path().join("proxy"), &listens)?;
-        let system = Self { edges, provider, relay, hosts, proxy, core, core_environment, folder };
+        let system = Self { edges, provider, relay, hosts, cores, database, proxy, folder };
         system.settle(&tunnels).await.with_context(|| system.last_words())?;
         Ok(system)
     }
@@ -141,7 +172,7 @@ impl System {
     }
 
     pub(crate) fn commands(&self) -> Commands {
-        Commands::new(self.core_environment.clone())
+        self.cores[0].commands()
     }
 
     /// Waits until every Edge is ready.
@@ -152,11 +183,41 @@ impl System {
         Ok(())
     }
 
+    /// Waits until every Edge has a tunnel of every Core.
+    pub(crate) async fn linked(&self, within: Duration) -> Result<()> {
+        for edge in &self.edges {
+            edge.ready(true, within).await?;
+            let metrics = edge.metrics()?;
+            eventually(&format!("{} has a tunnel of every Core", edge.name), within, || async {
+                let gauge = metrics.get("/metrics").await.ok();
+                gauge.is_some_and(|reply| value_of(&reply.body, "postern_edge_tunnels") == self.cores.len() as f64)
+            })
+            .await?;
+        }
+        Ok(())
+    }
+
+    /// How often Edges have asked a second Core, since they were started.
+    pub(crate) async fn asked_again(&self) -> Result<u64> {
+        let mut times = 0.0;
+        for edge in &self.edges {
+            times += value_of(&edge.metrics()?.get("/metrics").await?.body, "postern_edge_retries_total");
+        }
+        Ok(times as u64)
+    }
+
     /// The ends of all logs, for whoever must find out what went wrong.
     pub(crate) fn last_words(&self) -> String {
         let edges = self.edges.iter().map(|edge| (edge.name.as_str(), edge.process.log()));
-        let logs = edges.chain([("core", self.core.log()), ("proxy", self.proxy.logs())]);
+        let cores = self.cores.iter().map(|core| (core.name.as_str(), core.process.log()));
+        let logs = edges.chain(cores).chain([("proxy", self.proxy.logs())]);
         logs.map(|(name, log)| last_lines(name, &log)).collect()
+    }
+
+    /// For whoever wants to read whole logs.
+    pub(crate) fn keep_files(&mut self) {
+        self.folder.disable_cleanup(true);
+        eprintln!("files are kept in {}", self.folder.path().display());
     }
 
     /// Somebody listens on Core's host, and nobody outside gets as much as a refusal.
@@ -169,18 +230,13 @@ impl System {
     }
 
     async fn settle(&self, tunnels: &[SocketAddr]) -> Result<()> {
-        let socket = self.folder.path().join("core/core.sock");
-        eventually("postern-core listens on its socket", START_LIMIT, || async {
-            tokio::net::UnixStream::connect(&socket).await.is_ok()
-        })
-        .await?;
         let dialled = self.relay.as_ref().map_or(tunnels, FaultProxy::addresses);
         for (edge, address) in self.edges.iter().zip(dialled) {
             edge.alive().await?;
             self.commands().json(&["edge", "add", &address.to_string(), "--name", &edge.name]).await?;
         }
         self.commands().add_location(LOCATION, 77, "internal").await?;
-        self.ready(START_LIMIT).await?;
+        self.linked(START_LIMIT).await?;
         self.intranet_is_closed().await?;
         let front = Client::new(public());
         eventually("the proxy answers", START_LIMIT, || async { front.get("/livez").await.is_ok() }).await?;
@@ -193,51 +249,24 @@ pub(crate) fn public() -> SocketAddr {
     (FRONT_OUTSIDE, 80).into()
 }
 
-fn start_core(host: &Namespace, folder: &Path, issuer: &str) -> Result<(Process, Vec<(String, String)>)> {
-    let own = folder.join("core");
-    fs::create_dir_all(&own)?;
-    let secret = own.join("openid-client-secret");
-    fs::write(&secret, CLIENT_SECRET)?;
-    let path = |name: &str| own.join(name).display().to_string();
-    let environment = settings(
-        "POSTERN_CORE__",
-        [
-            ("DATABASE", path("core.db")),
-            ("MASTER_KEY_FILE", path("master.key")),
-            ("SOCKET", path("core.sock")),
-            ("METRICS_LISTEN", "127.0.0.1:9465".to_owned()),
-            ("PUBLIC_URL", format!("http://{}/", public())),
-            ("OPENID_ISSUER", issuer.to_owned()),
-            ("OPENID_CLIENT_ID", CLIENT_ID.to_owned()),
-            ("OPENID_CLIENT_SECRET_FILE", secret.display().to_string()),
-        ],
-    );
-    let launch = Launch {
-        name: "core".to_owned(),
-        program: program("postern-core")?,
-        arguments: vec!["serve".to_owned()],
-        environment: environment.clone(),
-        log: folder.join("core.log"),
-    };
-    Ok((Process::start(host.inside(launch))?, environment))
-}
-
-fn start_edge(host: &Namespace, folder: &Path, number: usize) -> Result<Edge> {
+fn start_edge(host: &Namespace, folder: &Path, number: usize, zone: String) -> Result<Edge> {
     let name = format!("edge-{number}");
     let own: IpAddr = edge_address(number).into();
-    let [http, https, tunnel] = [HTTP_PORT, 8443, TUNNEL_PORT].map(|port| SocketAddr::from((own, port)));
+    let ports = [HTTP_PORT, 8443, TUNNEL_PORT, METRICS_PORT];
+    let [http, https, tunnel, metrics] = ports.map(|port| SocketAddr::from((own, port)));
     let environment = settings(
         "POSTERN_EDGE__",
         [
             ("HTTP_LISTEN", http.to_string()),
             ("HTTPS_LISTEN", https.to_string()),
             ("TUNNEL_LISTEN", tunnel.to_string()),
-            ("METRICS_LISTEN", "127.0.0.1:9464".to_owned()),
+            ("METRICS_LISTEN", metrics.to_string()),
             ("PUBLIC_URL", format!("http://{}/", public())),
             ("IDENTITY_DIR", folder.join(&name).display().to_string()),
             ("TRUSTED_PROXIES", format!("{FRONT_INSIDE}/32")),
             ("ADOPTION_FROM", format!("{INTRANET},{FRONT_INSIDE}/32")),
             ("NAME", name.clone()),
+            ("ZONE", zone),
         ],
     );
     let launch = Launch {
@@ -252,6 +281,13 @@ fn start_edge(host: &Namespace, folder: &Path, number: usize) -> Result<Edge> {
 
 fn settings(prefix: &str, values: impl IntoIterator<Item = (&'static str, String)>) -> Vec<(String, String)> {
     values.into_iter().map(|(key, value)| (format!("{prefix}{key}"), value)).collect()
+}
+
+/// A number in what Prometheus reads, 0 where it is not there.
+pub(crate) fn value_of(metrics: &[u8], name: &str) -> f64 {
+    let text = String::from_utf8_lossy(metrics);
+    let of_name = |line: &str| line.strip_prefix(name)?.rsplit(' ').next()?.parse::<f64>().ok();
+    text.lines().filter_map(of_name).sum()
 }
 
 fn last_lines(name: &str, log: &str) -> String {

@@ -13,12 +13,17 @@ use serde_json::{Value, json};
 
 use crate::people::{Device, Invited, Member};
 
+/// How a failure begins that is the right answer to somebody else.
+pub(crate) const STRAY: &str = "an answer to another request";
+
 /// One call, and what was wrong with its answer.
 #[derive(Debug, Clone)]
 pub(crate) struct Sample {
     pub(crate) step: &'static str,
     pub(crate) at: Instant,
     pub(crate) took: Duration,
+    /// Of an answer.
+    pub(crate) status: Option<u16>,
     pub(crate) failure: Option<String>,
 }
 
@@ -129,17 +134,20 @@ impl Visit {
         let at = Instant::now();
         let reply = self.client.post(path, body).await;
         let took = at.elapsed();
+        let status = reply.as_ref().ok().map(|reply| reply.status);
         let outcome = reply.and_then(|reply| {
             ensure!(reply.status == 200, "status {}: {}", reply.status, String::from_utf8_lossy(&reply.body));
             read(&reply)
         });
-        self.note(step, at, took, outcome)
+        let failure = outcome.as_ref().err().map(|error| format!("{error:#}"));
+        self.samples.push(Sample { step, at, took, status, failure });
+        outcome
     }
 
     /// A step that is no plain call.
     pub(crate) fn note<T>(&mut self, step: &'static str, at: Instant, took: Duration, outcome: Result<T>) -> Result<T> {
         let failure = outcome.as_ref().err().map(|error| format!("{error:#}"));
-        self.samples.push(Sample { step, at, took, failure });
+        self.samples.push(Sample { step, at, took, status: None, failure });
         outcome
     }
 }
@@ -151,12 +159,12 @@ pub(crate) fn is_key(body: &Value) -> Result<()> {
     Ok(())
 }
 
-fn is_text(body: &Value, pointer: &str, expected: &str) -> Result<()> {
+pub(crate) fn is_text(body: &Value, pointer: &str, expected: &str) -> Result<()> {
     let found = text(body, pointer)?;
-    ensure!(found == expected, "an answer to another request: {pointer} is {found}, not {expected}");
+    ensure!(found == expected, "{STRAY}: {pointer} is {found}, not {expected}");
     Ok(())
 }
 
-fn text(body: &Value, pointer: &str) -> Result<String> {
+pub(crate) fn text(body: &Value, pointer: &str) -> Result<String> {
     Ok(body.pointer(pointer).and_then(Value::as_str).with_context(|| format!("no {pointer} in {body}"))?.to_owned())
 }

@@ -46,6 +46,7 @@ pub struct Delay {
 pub struct Arrival {
     /// Which target it was for.
     pub target: usize,
+    pub from: IpAddr,
     pub at: Instant,
 }
 
@@ -109,9 +110,9 @@ async fn accept(listener: TcpListener, target: SocketAddr, number: usize, shared
     loop {
         tokio::select! {
             accepted = listener.accept() => {
-                let Ok((from, _)) = accepted else { continue };
+                let Ok((from, peer)) = accepted else { continue };
                 let (delay, cut) = shared.with(|state| {
-                    state.arrivals.push(Arrival { target: number, at: Instant::now() });
+                    state.arrivals.push(Arrival { target: number, from: peer.ip(), at: Instant::now() });
                     (state.delay, state.cut.clone())
                 });
                 relays.spawn(relay(from, target, delay, cut));

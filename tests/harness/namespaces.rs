@@ -12,7 +12,7 @@ use std::{
     sync::atomic::{AtomicU32, Ordering},
 };
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use tokio::runtime::Runtime;
 
@@ -82,6 +82,14 @@ impl Namespace {
     /// Moves the calling thread, and the threads and programs that it starts from now on, to this host.
     pub fn enter(&self) -> Result<()> {
         enter(&self.name)
+    }
+
+    /// Runs this on a thread of its own on this host, and so are the programs that it starts.
+    pub fn within<T: Send>(&self, work: impl FnOnce() -> T + Send) -> Result<T> {
+        std::thread::scope(|scope| {
+            let thread = scope.spawn(|| self.enter().map(|()| work()));
+            thread.join().map_err(|_| anyhow!("what was done on a host panicked"))?
+        })
     }
 
     /// Threads on this host, for tasks that open sockets there.

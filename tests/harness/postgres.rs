@@ -5,7 +5,8 @@
 
 use std::{
     fs::{self, File},
-    io,
+    io::{self, Write as _},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     os::unix::fs::{MetadataExt as _, chown},
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -20,16 +21,36 @@ const VERSIONS: &str = "/usr/lib/postgresql";
 /// Postgres refuses to run as root; its package brings this user.
 const USER: &str = "postgres";
 /// Data that is thrown away need not survive a crash of the machine.
-const SETTINGS: &str = "-c listen_addresses=127.0.0.1 -c fsync=off -c max_connections=400 -c shared_buffers=64MB";
+const SETTINGS: &str = "-c fsync=off -c max_connections=400 -c shared_buffers=64MB";
+/// Of the one user, for who comes over the network.
+const PASSWORD: &str = "canary-of-postgres-1f0c";
 /// Ends the server and removes its folder when nobody holds the lock.
 const WATCHER: &str = r#"while sleep 3; do flock -n -x "$1/used" sh -c '"$@"' - "$2" -D "$1/data" -m immediate -w stop && break; done
 rm -rf "$1/data" "$1/log""#;
 
-/// A server in a folder, reached at a port of loopback.
+/// A server in a folder, reached at a port of loopback, and at an address of its host if it has one.
 #[derive(Debug, Clone)]
 pub struct Postgres {
     folder: PathBuf,
     port: u16,
+    listens: Option<Listens>,
+}
+
+/// Where others reach a server, and who may come: with a password.
+#[derive(Debug, Clone)]
+pub struct Listens {
+    pub address: IpAddr,
+    /// In CIDR notation.
+    pub network: String,
+}
+
+/// How a server ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// Sessions are ended, and what they had not committed is undone.
+    Fast,
+    /// As in a crash: the next start recovers what was committed.
+    Immediate,
 }
 
 /// An empty database on the shared server, dropped with this.
@@ -45,9 +66,24 @@ impl Postgres {
     /// # Errors
     /// What the programs said.
     pub fn start(folder: &Path, port: u16) -> io::Result<Self> {
-        let server = Self { folder: folder.to_owned(), port };
+        let server = Self { folder: folder.to_owned(), port, listens: None };
         server.make()?;
         server.run_again()?;
+        Ok(server)
+    }
+
+    /// The same for a network: the user `postern` comes with [`Self::password`]. To be called, like everything else of this
+    /// server, on the host that has the address.
+    ///
+    /// # Errors
+    /// What the programs said.
+    pub fn start_for(folder: &Path, port: u16, listens: Listens) -> io::Result<Self> {
+        let rule = format!("host all postern {} scram-sha-256\n", listens.network);
+        let server = Self { folder: folder.to_owned(), port, listens: Some(listens) };
+        server.make()?;
+        File::options().append(true).open(server.data().join("pg_hba.conf"))?.write_all(rule.as_bytes())?;
+        server.run_again()?;
+        server.execute("postgres", &format!("ALTER ROLE postern PASSWORD '{PASSWORD}'"))?;
         Ok(server)
     }
 
@@ -56,7 +92,9 @@ impl Postgres {
     /// # Errors
     /// What the programs said.
     pub fn run_again(&self) -> io::Result<()> {
-        let options = format!("{SETTINGS} -p {} -k {}", self.port, self.folder.display());
+        let others = self.listens.iter().map(|listens| format!(",{}", listens.address)).collect::<String>();
+        let listen = format!("-c listen_addresses=127.0.0.1{others}");
+        let options = format!("{SETTINGS} {listen} -p {} -k {}", self.port, self.folder.display());
         let log = self.folder.join("log");
         let mut start = unprivileged("pg_ctl");
         start.arg("-D").arg(self.data()).arg("-l").arg(log).args(["-o", &options, "-w", "start"]);
@@ -68,7 +106,19 @@ impl Postgres {
     /// # Errors
     /// What the programs said.
     pub fn stop(&self) -> io::Result<()> {
-        run(unprivileged("pg_ctl").arg("-D").arg(self.data()).args(["-m", "fast", "-w", "stop"]))
+        self.end(Ending::Fast)
+    }
+
+    /// Ends the server.
+    ///
+    /// # Errors
+    /// What the programs said.
+    pub fn end(&self, ending: Ending) -> io::Result<()> {
+        let mode = match ending {
+            Ending::Fast => "fast",
+            Ending::Immediate => "immediate",
+        };
+        run(unprivileged("pg_ctl").arg("-D").arg(self.data()).args(["-m", mode, "-w", "stop"]))
     }
 
     /// One or more statements, as the administrator.
@@ -82,7 +132,14 @@ impl Postgres {
     }
 
     pub fn url(&self, database: &str) -> String {
-        format!("postgres://postern@127.0.0.1:{}/{database}", self.port)
+        let own = Ipv4Addr::LOCALHOST.into();
+        let address = SocketAddr::from((self.listens.as_ref().map_or(own, |listens| listens.address), self.port));
+        format!("postgres://postern@{address}/{database}")
+    }
+
+    /// What is asked for who comes over the network.
+    pub fn password(&self) -> &'static str {
+        PASSWORD
     }
 
     /// The process that all others of this server belong to.
@@ -122,7 +179,7 @@ impl Postgres {
         let used = File::options().create(true).append(true).open(folder.join("used"))?;
         used.lock_shared()?;
         let port = 20_000 + u16::try_from(user % 10_000).unwrap_or(0) + 432;
-        let server = Self { folder, port };
+        let server = Self { folder, port, listens: None };
         if server.execute("postgres", "SELECT 1").is_err() {
             fs::remove_dir_all(server.data()).ok();
             server.make()?;

@@ -1,12 +1,13 @@
-//! All links are lost in one moment, and Core dials them all again.
+//! All links are lost in one moment, and every Core dials all Edges again.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result};
-use postern_tests::eventually;
+use postern_tests::{eventually, fault_proxy::Arrival};
 
 use super::{CALM, PATIENCE, Stage};
 use crate::outcome::Outcome;
@@ -18,49 +19,54 @@ const ATTEMPTS_MAX: usize = 5;
 /// A tunnel that was lost sooner has never worked, to its link.
 const LASTING: Duration = Duration::from_secs(6);
 
+/// An Edge, and a Core.
+type Link = (usize, IpAddr);
+
 pub(super) async fn play(stage: &mut Stage<'_>) -> Result<Outcome> {
     let relay = stage.system.relay.as_ref().context("the storm needs a relay")?;
     let youngest = || relay.arrivals().iter().map(|arrival| arrival.at.elapsed()).min().unwrap_or_default();
     eventually("every tunnel has lasted", PATIENCE, || async { youngest() > LASTING }).await?;
     let cut = relay.cut_all();
-    // Every Edge must have seen it: what is ready before was never lost.
-    let dialled = || {
-        let since = relay.arrivals().into_iter().filter(|arrival| arrival.at >= cut);
-        since.map(|arrival| arrival.target).collect::<BTreeSet<_>>().len()
-    };
-    let links = stage.system.edges.len();
+    let since = || relay.arrivals().into_iter().filter(|arrival| arrival.at >= cut).collect::<Vec<_>>();
+    let links = stage.system.edges.len() * stage.system.cores.len();
+    // Every Edge must have seen it: what is up before was never lost.
+    let dialled = || since().iter().map(link_of).collect::<BTreeSet<_>>().len();
     eventually("every link is dialled again", PATIENCE, || async { dialled() == links }).await?;
-    stage.system.ready(PATIENCE).await?;
+    stage.system.linked(PATIENCE).await?;
     let back = cut.elapsed();
     tokio::time::sleep(CALM).await;
 
-    let arrivals: Vec<_> = relay.arrivals().into_iter().filter(|arrival| arrival.at >= cut).collect();
-    let (mut by_edge, mut by_span) = (BTreeMap::<usize, usize>::new(), BTreeMap::<u128, usize>::new());
+    let arrivals = since();
+    let (mut by_link, mut by_span) = (BTreeMap::<Link, usize>::new(), BTreeMap::<u128, usize>::new());
     for arrival in &arrivals {
-        *by_edge.entry(arrival.target).or_default() += 1;
+        *by_link.entry(link_of(arrival)).or_default() += 1;
         *by_span.entry(span_of(arrival.at, cut)).or_default() += 1;
     }
-    let most = by_edge.values().max().copied().unwrap_or_default();
+    let most = by_link.values().max().copied().unwrap_or_default();
     let densest = by_span.values().max().copied().unwrap_or_default();
-    let note = format!("{} attempts, at most {most} at one Edge and {densest} within {SPAN:?}", arrivals.len());
+    let note = format!("{} attempts, at most {most} of one link and {densest} within {SPAN:?}", arrivals.len());
     let part = stage.form.storm_part;
     let bar = format!("no {SPAN:?} hold more than 1 of {part} attempts");
     let outcome = Outcome {
         scenario: stage.name.clone(),
         sent: arrivals.len(),
-        failed: links.saturating_sub(by_edge.len()),
+        failed: links.saturating_sub(by_link.len()),
         duplicates: 0,
         worst: back,
         recovery: Duration::ZERO,
         target: format!("{links} links lost at once"),
-        is_met: by_edge.len() == links,
+        is_met: by_link.len() == links,
         notes: Vec::new(),
     };
     Ok(outcome.recovered("all back", back, BACK_MAX).and(&bar, densest * part <= arrivals.len(), note).and(
-        "no Edge sees more than 5 attempts",
+        "no Edge sees more than 5 attempts of one Core",
         most <= ATTEMPTS_MAX,
         String::new(),
     ))
+}
+
+fn link_of(arrival: &Arrival) -> Link {
+    (arrival.target, arrival.from)
 }
 
 fn span_of(at: Instant, cut: Instant) -> u128 {

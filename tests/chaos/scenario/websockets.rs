@@ -1,13 +1,16 @@
 //! Desktops that wait for a phone to say yes, which comes after a while. Each that got its key begins anew.
 
 use std::{
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, bail, ensure};
 use futures::StreamExt;
-use postern_tests::{Client, clients::MOBILE_APPROVE};
+use postern_tests::{Client, clients::MOBILE_APPROVE, eventually};
 use serde_json::{Value, json};
 use tokio::{net::TcpStream, task::JoinSet, time::timeout};
 use tokio_tungstenite::{
@@ -16,6 +19,7 @@ use tokio_tungstenite::{
 };
 use tokio_util::sync::CancellationToken;
 
+use super::PATIENCE;
 use crate::{
     load::Tally,
     people::{Member, People},
@@ -26,11 +30,16 @@ use crate::{
 /// From the phone's "done" to the desktop's key.
 const DELIVERY_MAX: Duration = Duration::from_millis(4200);
 
+/// People do not come in one moment: so long after the one before.
+const APART: Duration = Duration::from_millis(25);
+
 /// Sockets that are open until [`Websockets::finish`].
 #[derive(Debug)]
 pub(super) struct Websockets {
     stop: CancellationToken,
     desktops: JoinSet<Tally>,
+    opened: Arc<AtomicUsize>,
+    count: usize,
 }
 
 /// One after the other, by one desktop.
@@ -40,17 +49,25 @@ struct Desktop {
     people: People,
     number: usize,
     approval_max: Duration,
+    opened: Arc<AtomicUsize>,
 }
 
 impl Websockets {
     /// So many at a time, and somebody says yes to each within this.
     pub(super) fn open(system: &System, people: &People, count: usize, approval_max: Duration) -> Self {
-        let (stop, mut desktops) = (CancellationToken::new(), JoinSet::new());
+        let (stop, mut desktops, opened) = (CancellationToken::new(), JoinSet::new(), Arc::new(AtomicUsize::new(0)));
         for number in 0..count {
-            let desktop = Desktop { client: system.client(), people: people.clone(), number, approval_max };
+            let (client, people, opened) = (system.client(), people.clone(), Arc::clone(&opened));
+            let desktop = Desktop { client, people, number, approval_max, opened };
             desktops.spawn_on(desktop.wait_again_and_again(stop.clone()), &system.hosts.public);
         }
-        Self { stop, desktops }
+        Self { stop, desktops, opened, count }
+    }
+
+    /// Waits until each desktop has opened one.
+    pub(super) async fn all_open(&self) -> Result<()> {
+        let all = || async { self.opened.load(Ordering::Relaxed) == self.count };
+        eventually("every desktop waits on a websocket", PATIENCE, all).await.map(drop)
     }
 
     /// Opens no more, waits until everybody has got an answer, and says what happened.
@@ -69,12 +86,18 @@ impl Desktop {
         let members = Arc::clone(&self.people.members);
         let member = &members[self.number % members.len()];
         let mut tally = Tally::default();
+        tokio::time::sleep(APART * u32::try_from(self.number).unwrap_or(u32::MAX)).await;
         for round in 0.. {
             if stop.is_cancelled() {
                 break;
             }
             let mut visit = Visit::new(self.client.clone());
-            if wait_for_approval(&mut visit, member, self.thinking(round)).await.is_err() {
+            let is_open = || {
+                if round == 0 {
+                    self.opened.fetch_add(1, Ordering::Relaxed);
+                }
+            };
+            if wait_for_approval(&mut visit, member, self.thinking(round), is_open).await.is_err() {
                 // A sample says what was wrong. Core is not asked again at once.
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }
@@ -90,11 +113,17 @@ impl Desktop {
     }
 }
 
-async fn wait_for_approval(visit: &mut Visit, member: &Member, thinking: Duration) -> Result<()> {
+async fn wait_for_approval(
+    visit: &mut Visit,
+    member: &Member,
+    thinking: Duration,
+    is_open: impl FnOnce(),
+) -> Result<()> {
     let (token, challenge) = visit.begin_login(&member.laptop, MOBILE_APPROVE).await?;
     let at = Instant::now();
     let opened = open(&token).await;
     let mut socket = visit.note("websocket opened", at, at.elapsed(), opened)?;
+    is_open();
     // While the person looks at the phone, a socket that ends has failed.
     if let Ok(ended) = timeout(thinking, key_of(&mut socket)).await {
         let ended = ended.and_then(|()| bail!("a key that nobody has approved"));

@@ -1,0 +1,155 @@
+//! Ten times as many calls as the system can serve: it serves as many as before, logins first, and refuses the rest at once.
+//!
+//! Cores get so little processor time that they serve about a known number of calls. What they serve exactly is measured
+//! first, by devices that wait for each answer before they poll again.
+
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::{BUDGET, CALM, Stage};
+use crate::{
+    ledger::Ledger,
+    load::{Load, Mix, Plan, Tally},
+    outcome::Outcome,
+    people::People,
+    quota::Quota,
+    visit::{Sample, Visit},
+};
+
+const TIMES: u32 = 10;
+/// One call of so many that can be served is part of a login.
+const LOGIN_PART: u32 = 5;
+/// So few are under way at a time that none is refused.
+const CALLERS: usize = 16;
+/// Of a processor, to begin with.
+const GUESS: f64 = 0.2;
+const MEASURED: Duration = Duration::from_secs(5);
+const MEMORY_MAX_KIB: u64 = 256 * 1024;
+const REFUSAL_MAX: Duration = Duration::from_millis(20);
+const NORMAL_MAX: Duration = Duration::from_secs(2);
+const AFTERWARDS: Duration = Duration::from_secs(5);
+
+pub(super) async fn play(stage: &mut Stage<'_>) -> Result<Outcome> {
+    let people = People::gather(&stage.system, &stage.name, stage.form.members, 0).await?;
+    let ledger = Ledger::open(stage.system.commands()).await?;
+    let quota = Quota::over(stage.system.cores.iter().map(|core| core.process.pid()))?;
+    let wanted = stage.form.limit;
+    quota.limit(GUESS)?;
+    let (first, mut all) = capacity(stage, &people).await?;
+    quota.limit(GUESS * f64::from(wanted) / first)?;
+    let (limit, calibrating) = capacity(stage, &people).await?;
+    all.append(calibrating);
+
+    let crowd = Crowd::begin(stage, &people, wanted * TIMES);
+    tokio::time::sleep(stage.form.overload).await;
+    let (polls, logins) = crowd.end().await?;
+    let over = Instant::now();
+    let calm = Crowd::begin(stage, &people, wanted / 2);
+    tokio::time::sleep(AFTERWARDS).await;
+    let (calm_polls, calm_logins) = calm.end().await?;
+    drop(quota);
+    tokio::time::sleep(CALM).await;
+
+    let served = served(&polls) + served(&logins);
+    let goodput = served as f64 / stage.form.overload.as_secs_f64();
+    let succeeded = logins.told.len() as f64 / logins.asked.len().max(1) as f64;
+    let refused = p95_of_refusals(&polls, &logins);
+    let memory = stage.system.edges.iter().map(|edge| peak_memory_kib(edge.process.pid())).max().context("no Edge")?;
+    for part in [polls, logins, calm_polls, calm_logins] {
+        all.append(part);
+    }
+    let normal = all.recovery(over, Instant::now());
+    let refusal_max = REFUSAL_MAX.max(stage.form.noise);
+    let verdict = ledger.close(&all).await?;
+    // What is refused is not failed.
+    let shed = all.samples.iter_mut().filter(|sample| is_shed(sample)).map(|sample| sample.failure = None).count();
+    let note = format!("{goodput:.0}/s of {limit:.0}/s, {shed} refused, {:.1} % of logins", 100.0 * succeeded);
+    let rest = format!("p95 of refusals {refused:?}, an Edge takes {} MiB at most", memory / 1024);
+    let refusals = format!("p95 of refusals within {} ms", refusal_max.as_millis());
+    Ok(Outcome::of(&stage.name, &all, verdict, BUDGET)
+        .recovered("normal", normal, NORMAL_MAX)
+        .and("goodput at least 90 % of the limit", goodput >= 0.9 * limit, note)
+        .and("95 % of logins succeed", succeeded >= 0.95, rest)
+        .and(&refusals, refused <= refusal_max, String::new())
+        .and("an Edge under 256 MiB", memory < MEMORY_MAX_KIB, String::new()))
+}
+
+/// Polls and logins beside each other.
+#[derive(Debug)]
+struct Crowd {
+    polls: Load,
+    logins: Load,
+}
+
+impl Crowd {
+    /// So many calls per second, of which as many logins as ever.
+    fn begin(stage: &Stage<'_>, people: &People, per_second: u32) -> Self {
+        let begin = |mix, per_second| {
+            let plan = Plan { people: people.clone(), mix, per_second };
+            Load::start(stage.system.client(), plan, &stage.system.hosts.public)
+        };
+        let logins = stage.form.limit / LOGIN_PART;
+        Self { polls: begin(Mix::Polls, per_second - logins), logins: begin(Mix::Logins, logins) }
+    }
+
+    async fn end(self) -> Result<(Tally, Tally)> {
+        Ok((self.polls.finish().await?, self.logins.finish().await?))
+    }
+}
+
+/// Calls per second that are served when nobody comes before the one in front is done.
+async fn capacity(stage: &Stage<'_>, people: &People) -> Result<(f64, Tally)> {
+    let (stop, mut callers) = (CancellationToken::new(), JoinSet::new());
+    let logins = stage.form.limit / LOGIN_PART;
+    let plan = Plan { people: people.clone(), mix: Mix::Logins, per_second: logins };
+    let logins = Load::start(stage.system.client(), plan, &stage.system.hosts.public);
+    let begun = Instant::now();
+    for number in 0..CALLERS {
+        let (stop, people, client) = (stop.clone(), people.clone(), stage.system.client());
+        let calling = async move {
+            let mut tally = Tally::default();
+            while !stop.is_cancelled() {
+                let member = &people.members[number % people.members.len()];
+                tally.take(Ok(Visit::new(client.clone()).poll(&member.laptop).await));
+            }
+            tally
+        };
+        callers.spawn_on(calling, &stage.system.hosts.public);
+    }
+    tokio::time::sleep(MEASURED).await;
+    stop.cancel();
+    let length = begun.elapsed();
+    let mut tally = logins.finish().await?;
+    while let Some(caller) = callers.join_next().await {
+        tally.append(caller.context("a caller panicked")?);
+    }
+    Ok((served(&tally) as f64 / length.as_secs_f64(), tally))
+}
+
+fn served(tally: &Tally) -> usize {
+    tally.samples.iter().filter(|sample| sample.failure.is_none()).count()
+}
+
+fn is_shed(sample: &Sample) -> bool {
+    sample.status == Some(429)
+}
+
+fn p95_of_refusals(polls: &Tally, logins: &Tally) -> Duration {
+    let samples = polls.samples.iter().chain(&logins.samples);
+    let mut waits: Vec<_> = samples.filter(|sample| is_shed(sample)).map(|sample| sample.took).collect();
+    waits.sort_unstable();
+    waits.get((waits.len() * 95).div_ceil(100).saturating_sub(1)).copied().unwrap_or_default()
+}
+
+/// The most that a process has ever had in memory.
+fn peak_memory_kib(pid: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    peak.and_then(|rest| rest.split_whitespace().next()?.parse().ok()).unwrap_or(u64::MAX)
+}
