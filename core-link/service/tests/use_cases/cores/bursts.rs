@@ -97,7 +97,7 @@ impl Cores {
         let replies = join_all(asked).await;
         let took = began.elapsed();
         let [commits, repeats] = [0, 1].map(|count| self.counted()[count] - before[count]);
-        println!("{what}: {commits} commits, {repeats} repeats, {} ms", took.as_millis());
+        eprintln!("{what}: {commits} commits, {repeats} repeats, {} ms", took.as_millis());
         for reply in &replies {
             let put_off = reply.as_ref().err().filter(|rejection| PUT_OFF.contains(&rejection.message.as_str()));
             assert!(put_off.is_none(), "{put_off:?}");
