@@ -21,8 +21,9 @@ pub enum PollError {
 /// The setup of the device that a polling token belongs to.
 pub async fn poll(store: &Store, token: &Token) -> Result<DeviceSetup, PollError> {
     let digest = token.digest(store.sealer());
-    let found: Option<DeviceSetup> =
-        store.read::<_, StoreError, _>(|tx| Box::pin(async move { tx.polled_device_setup(&digest).await })).await?;
+    let found: Option<DeviceSetup> = store
+        .read_last::<_, StoreError, _>(|tx| Box::pin(async move { tx.polled_device_setup(&digest).await }))
+        .await?;
     let setup = found.ok_or(PollError::InvalidToken)?;
     if setup.owner_is_disabled { Err(PollError::Inactive) } else { Ok(setup) }
 }

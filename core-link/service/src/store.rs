@@ -12,7 +12,7 @@ mod sql;
 mod sqlite;
 mod tx;
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 pub use address::{Address, AddressError, ServerAddress};
 pub use error::{OpenError, StoreError};
@@ -20,7 +20,10 @@ use futures::future::BoxFuture;
 pub use operation::{Operation, Outcome, Replay};
 use postern_core_link::CoreInstance;
 use postgres::Work;
-use tokio::sync::{Notify, watch};
+use tokio::{
+    sync::{Notify, Semaphore, watch},
+    time::timeout,
+};
 use tx::Part;
 pub use tx::Tx;
 
@@ -28,6 +31,11 @@ use crate::{
     clock::{Clock, Timestamp},
     sealing::{MasterKey, Sealer},
 };
+
+/// Readers that are left to people, however many devices poll.
+const KEPT_FOR_PEOPLE: usize = 2;
+/// Who polls waits no longer for a turn.
+const TURN_TIME_MAX: Duration = Duration::from_secs(1);
 
 /// Whether what a job did stays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,12 +52,24 @@ pub struct Store {
 
 struct Shared {
     database: Database,
+    /// Turns of those who read last.
+    last: Semaphore,
     part: Part,
 }
 
 enum Database {
     Sqlite(sqlite::Database),
     Postgres(Box<postgres::Database>),
+}
+
+impl Database {
+    /// How many may read at the same time.
+    fn readers(&self) -> usize {
+        match self {
+            Self::Sqlite(database) => database.readers(),
+            Self::Postgres(database) => database.readers(),
+        }
+    }
 }
 
 impl Store {
@@ -69,7 +89,8 @@ impl Store {
                 Database::Postgres(Box::new(postgres::Database::open(server, part.clone()).await?))
             }
         };
-        let store = Self { shared: Arc::new(Shared { database, part }) };
+        let last = Semaphore::new(database.readers().saturating_sub(KEPT_FOR_PEOPLE).max(1));
+        let store = Self { shared: Arc::new(Shared { database, last, part }) };
         let known = store.write(|tx| Box::pin(tx.ensure_master_key_check())).await;
         let database = address.to_string();
         let error = match known {
@@ -96,6 +117,18 @@ impl Store {
             Database::Sqlite(database) => job(&mut *database.reader().await?).await,
             Database::Postgres(database) => database.read(job).await,
         }
+    }
+
+    /// Reads what a device asks for again by itself: behind everybody else, so that whoever logs in never waits for all who
+    /// poll.
+    pub async fn read_last<T, E, F>(&self, job: F) -> Result<T, E>
+    where
+        F: for<'a> FnOnce(&'a mut Tx) -> BoxFuture<'a, Result<T, E>> + Send,
+        E: From<StoreError>,
+    {
+        let turn = timeout(TURN_TIME_MAX, self.shared.last.acquire()).await.map_err(|_| StoreError::Overloaded)?;
+        let _turn = turn.map_err(|_| StoreError::Closed)?;
+        self.read(job).await
     }
 
     /// Changes, in one transaction: all of it on `Ok`, nothing of it on `Err`. Returns after the commit. Where another

@@ -29,7 +29,7 @@ use super::{
 };
 
 /// Reads at the same time, apart from changes: polls never wait behind logins.
-const READERS: u32 = 8;
+const READERS: u32 = 10;
 /// A caller leaves after 4 s.
 const READ_TIME_MAX: Duration = Duration::from_secs(3);
 const SWEEP_INTERVAL: Duration = Duration::from_secs(2);
@@ -72,6 +72,10 @@ impl Database {
         database.tasks.spawn(listener::listen(listening, changed, database.stopping.clone()));
         database.tasks.close();
         Ok(database)
+    }
+
+    pub(super) fn readers(&self) -> usize {
+        READERS as usize
     }
 
     pub(super) async fn read<T, E, F>(&self, job: F) -> Result<T, E>

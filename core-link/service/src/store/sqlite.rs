@@ -18,7 +18,7 @@ use sqlx::{
 use tokio::time::timeout;
 
 use super::{
-    Effects, OpenError, StoreError,
+    Effects, KEPT_FOR_PEOPLE, OpenError, StoreError,
     sql::Connection,
     tx::{Part, Tx},
 };
@@ -28,7 +28,8 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(1);
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(1);
 /// A disk that stalls while Core starts is no reason to give up.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(30);
-/// As many as there are processors, within this: more only take turns, and each has a cache of its own.
+/// As many as there are processors, within this, beside those that are kept for people: more only take turns, and each has
+/// a cache of its own.
 const READERS: RangeInclusive<usize> = 2..=8;
 /// Negative: KiB. At 50,000 people a poll finds in this what it needs; filled only as far as the database is large.
 const READER_CACHE: &str = "-16384";
@@ -42,6 +43,7 @@ const STATEMENTS_CACHED: usize = 256;
 /// The file, open for reading and writing.
 pub(super) struct Database {
     readers: readers::Readers,
+    count: usize,
     writer: writer::Writer,
 }
 
@@ -64,10 +66,14 @@ impl Database {
         let writing = pool(1).connect_with(writing).await.map_err(failed)?;
         let reading = options.read_only(true).pragma("cache_size", READER_CACHE);
         let processors = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-        let count = processors.clamp(*READERS.start(), *READERS.end());
+        let count = processors.clamp(*READERS.start(), *READERS.end()) + KEPT_FOR_PEOPLE;
         let readers = pool(u32::try_from(count).unwrap_or(1)).connect_with(reading).await.map_err(failed)?;
         let readers = readers::Readers::new(readers, count, part.clone());
-        Ok(Self { readers, writer: writer::Writer::start(writing, part) })
+        Ok(Self { readers, count, writer: writer::Writer::start(writing, part) })
+    }
+
+    pub(super) fn readers(&self) -> usize {
+        self.count
     }
 
     pub(super) async fn reader(&self) -> Result<readers::Lease<'_>, StoreError> {

@@ -1,5 +1,10 @@
 //! Polling.
 
+use std::{future::pending, sync::Arc};
+
+use postern_core::{person, store::StoreError};
+use tokio::{sync::Semaphore, task::JoinSet};
+
 use crate::support::{Core, assert_refused, configured, existing_device, key, new_device, poll, polled};
 
 #[tokio::test]
@@ -57,4 +62,27 @@ async fn a_poll_writes_nothing() {
         core.ask_as(&format!("poll-{number}"), poll(&polling)).await.unwrap();
     }
     assert_eq!(core.activity().await, before);
+}
+
+#[tokio::test]
+async fn whoever_does_not_poll_never_waits_for_all_who_do() {
+    let core = Core::with_joe().await;
+    let (begun, mut polls) = (Arc::new(Semaphore::new(0)), JoinSet::new());
+    for _ in 0..64 {
+        let (store, begun) = (core.store.clone(), Arc::clone(&begun));
+        polls.spawn(async move {
+            let stays = store.read_last::<(), StoreError, _>(|_| {
+                begun.add_permits(1);
+                Box::pin(pending())
+            });
+            stays.await
+        });
+    }
+    // As many as get a reader where there are fewest.
+    begun.acquire_many(2).await.unwrap().forget();
+    for _ in 0..3 {
+        let people = core.store.read(|tx| Box::pin(person::list(tx))).await.unwrap();
+        assert_eq!(people.len(), 1);
+    }
+    polls.shutdown().await;
 }
