@@ -15,7 +15,7 @@ use tokio::time::sleep;
 use tonic::Code;
 
 use crate::{
-    identities::adopted,
+    identities::{adopted, host_of},
     memory::Begun,
     network::{SimulatedNetwork, address_of},
     scene::{Dice, Order, Scene},
@@ -25,6 +25,8 @@ use crate::{
 pub(crate) const CORES: [&str; 2] = ["core-1", "core-2"];
 /// How often the database is busy: rolled back, and nothing happened.
 const ROLLED_BACK: f64 = 0.1;
+/// How often it cannot even be asked whether this was done before.
+const BUSY: f64 = 0.2;
 /// A payload that begins like this is never rolled back.
 pub(crate) const CALM: &str = "calm";
 
@@ -80,16 +82,21 @@ impl Handler for Model {
             self.scene.trace.accuse(format!("{} was asked without an operation id", self.name));
             return Err(Rejection::new(Code::InvalidArgument, "no operation id"));
         };
-        let reply = self.operate(operation.expose(), &asked.name).await?;
+        let edge = usize::try_from(request.edge.0 - 1).map(host_of).expect("Edges are numbered from 1");
+        let reply = self.operate(&edge, operation.expose(), &asked.name).await?;
         let reply = DeviceConfigResponse { token: Some(reply), ..DeviceConfigResponse::default() };
         Ok(core_response::Payload::DeviceConfig(reply))
     }
 }
 
 impl Model {
-    async fn operate(&self, operation: &str, payload: &str) -> Result<String, Rejection> {
+    async fn operate(&self, edge: &str, operation: &str, payload: &str) -> Result<String, Rejection> {
         let (work, way_back) = pace(payload);
         let note = |what: &str| self.scene.trace.note(self.name, format_args!("{operation}: {what}"));
+        if !payload.starts_with(CALM) && self.dice.happens(BUSY) {
+            note("not begun");
+            return Err(Rejection::new(Code::Unavailable, "the database is busy"));
+        }
         let reply = match self.scene.memory.begin(operation, payload).await {
             Begun::Replayed(reply) => {
                 note("replayed");
@@ -101,6 +108,7 @@ impl Model {
             }
             Begun::New(transaction) => {
                 note("begun");
+                let begun = self.scene.trace.now();
                 sleep(work).await;
                 if !payload.starts_with(CALM) && self.dice.happens(ROLLED_BACK) {
                     note("rolled back");
@@ -108,6 +116,7 @@ impl Model {
                     return Err(Rejection::new(Code::Unavailable, "the database is busy"));
                 }
                 note("committed");
+                self.scene.claims.take_effect(edge, operation, begun);
                 transaction.commit()
             }
         };

@@ -110,16 +110,22 @@ async fn answer(stream: TcpStream, client: CoreClient, scene: Scene, name: Strin
     let Some((operation, payload, budget)) = parse(&line) else { return };
     let call = call(&client, operation, payload, budget);
     let (begun, jumps) = (Instant::now(), scene.jumps(name));
+    let (open, called) = (scene.open_call(name), scene.trace.now());
+    scene.claims.call(name, operation, called);
     let outcome = tokio::select! {
         biased;
         outcome = call => outcome,
         // One call for each connection: more can only be its end.
         _ = stream.read_u8() => return scene.trace.note(name, format_args!("{operation}: the caller left")),
     };
+    drop(open);
     if begun.elapsed() > budget + LATENESS_MAX && jumps == scene.jumps(name) {
         scene.trace.accuse(format!("{name} answered {operation} {:?} after it began", begun.elapsed()));
     }
     let text = words(outcome, payload, &scene);
+    if text.starts_with("503") || text.starts_with("429") {
+        scene.claims.deny(name, operation, called);
+    }
     scene.trace.note(name, format_args!("{operation}: {text}"));
     // The caller may have left just now.
     if stream.write_all(format!("{text}\n").as_bytes()).await.is_ok() {

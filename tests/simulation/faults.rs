@@ -43,6 +43,8 @@ enum Act {
     Cut(Pair),
     CutOneWay(Pair),
     Repair(Pair),
+    /// The tunnel between a Core and an Edge ends, and nothing else does.
+    Reset(Pair),
     Slow(Pair, Duration),
     JumpClock(&'static str, Duration),
 }
@@ -101,7 +103,7 @@ impl Faults {
             Act::Release(pair) | Act::Repair(pair) => {
                 self.parted.remove(&pair);
             }
-            Act::Crash(_) | Act::Leave(_) | Act::Start(_) | Act::Slow(..) | Act::JumpClock(..) => {}
+            Act::Crash(_) | Act::Leave(_) | Act::Start(_) | Act::Reset(_) | Act::Slow(..) | Act::JumpClock(..) => {}
         }
     }
 
@@ -138,6 +140,11 @@ impl Faults {
             Act::Cut((a, b)) => sim.partition(a, b),
             Act::CutOneWay((from, to)) => sim.partition_oneway(from, to),
             Act::Repair((a, b)) => sim.repair(a, b),
+            Act::Reset((core, edge)) => {
+                if let Some(link) = EDGES.iter().position(|name| *name == edge) {
+                    scene.dials.reset(core, link);
+                }
+            }
             Act::Slow((a, b), latency) => sim.set_link_latency(a, b, latency),
         }
     }
@@ -145,7 +152,7 @@ impl Faults {
 
 fn fault(dice: &Dice, at: Duration, end: Duration) -> Vec<(Duration, Act)> {
     let (host, pair) = (*dice.one_of(&hosts()), *dice.one_of(&pairs()));
-    match dice.below(8) {
+    match dice.below(10) {
         0 | 1 => vec![(at, Act::Crash(host)), (end, Act::Start(host))],
         2 => vec![(at, Act::Leave(host)), (end, Act::Start(host))],
         3 => vec![(at, Act::Hold(pair)), (end, Act::Release(pair))],
@@ -155,6 +162,7 @@ fn fault(dice: &Dice, at: Duration, end: Duration) -> Vec<(Duration, Act)> {
             vec![(at, Act::CutOneWay(one_way)), (end, Act::Repair(pair))]
         }
         6 => vec![(at, Act::Slow(pair, dice.millis(20, 600))), (end, Act::Slow(pair, LATENCY_MAX))],
+        7 | 8 => vec![(at, Act::Reset((*dice.one_of(&CORES), *dice.one_of(&EDGES))))],
         _ => vec![(at, Act::JumpClock(host, dice.millis(10, 20_000)))],
     }
 }

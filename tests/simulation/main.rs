@@ -3,6 +3,7 @@
 //! A run follows from its seed alone. `POSTERN_SIMULATION_SEED=7` runs that one and prints what happened in it;
 //! `POSTERN_SIMULATION_FIRST=1000` begins elsewhere, `POSTERN_SIMULATION_SEEDS=100000` runs more.
 
+mod claims;
 mod core_host;
 mod edge_host;
 mod faults;

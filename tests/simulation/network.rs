@@ -3,14 +3,22 @@
 use std::{
     io,
     net::{Ipv4Addr, SocketAddr},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    pin::Pin,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll},
     time::Duration,
 };
 
-use futures::future::BoxFuture;
+use futures::{future::BoxFuture, task::AtomicWaker};
 use postern_core_link::{Connect, EdgeAddress, Io};
 use postern_edge::tunnel::port::Port;
-use tokio::time::timeout;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    time::timeout,
+};
 use turmoil::net::{TcpListener, TcpStream};
 
 use crate::{
@@ -52,15 +60,69 @@ pub(crate) struct Dial {
 
 /// Every dial of one run. Clones are the same.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Dials(Arc<Mutex<Vec<Dial>>>);
+pub(crate) struct Dials(Arc<Mutex<Vec<(Dial, Arc<Fuse>)>>>);
 
 impl Dials {
     pub(crate) fn since(&self, at: Duration) -> Vec<Dial> {
-        self.lock().iter().filter(|dial| dial.at >= at).copied().collect()
+        self.lock().iter().map(|(dial, _)| *dial).filter(|dial| dial.at >= at).collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<Dial>> {
+    /// Ends what is connected there, as a box between the two does that has forgotten them: both live on.
+    pub(crate) fn reset(&self, core: &str, link: usize) {
+        self.lock().iter().filter(|(dial, _)| dial.core == core && dial.link == link).for_each(|(_, fuse)| fuse.blow());
+    }
+
+    fn note(&self, dial: Dial) -> Arc<Fuse> {
+        let fuse = Arc::<Fuse>::default();
+        self.lock().push((dial, Arc::clone(&fuse)));
+        fuse
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<(Dial, Arc<Fuse>)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[derive(Debug, Default)]
+struct Fuse {
+    is_blown: AtomicBool,
+    reader: AtomicWaker,
+}
+
+impl Fuse {
+    fn blow(&self) {
+        self.is_blown.store(true, Ordering::SeqCst);
+        self.reader.wake();
+    }
+}
+
+/// A connection that ends when its fuse blows.
+struct Fused {
+    io: TcpStream,
+    fuse: Arc<Fuse>,
+}
+
+impl AsyncRead for Fused {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        self.fuse.reader.register(cx.waker());
+        if self.fuse.is_blown.load(Ordering::SeqCst) {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
+        }
+        Pin::new(&mut self.io).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for Fused {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
     }
 }
 
@@ -80,11 +142,11 @@ pub(crate) struct SimulatedNetwork {
 impl Connect for SimulatedNetwork {
     fn connect<'a>(&'a self, address: &'a EdgeAddress) -> BoxFuture<'a, io::Result<Box<dyn Io>>> {
         let link = usize::from(address.port() - TUNNEL_PORT);
-        self.dials.lock().push(Dial { core: self.core, link, at: self.trace.now() });
+        let fuse = self.dials.note(Dial { core: self.core, link, at: self.trace.now() });
         Box::pin(async move {
             let host = host_of(link);
-            let stream = timeout(CONNECT_MAX, TcpStream::connect((host.as_str(), TUNNEL_PORT))).await??;
-            Ok(Box::new(stream) as Box<dyn Io>)
+            let io = timeout(CONNECT_MAX, TcpStream::connect((host.as_str(), TUNNEL_PORT))).await??;
+            Ok(Box::new(Fused { io, fuse }) as Box<dyn Io>)
         })
     }
 }

@@ -65,19 +65,43 @@ impl Answer {
 
 pub(crate) async fn run(scene: Scene) -> turmoil::Result {
     let (_, dice) = scene.enter(PEOPLE);
-    let mut operations = JoinSet::new();
+    let (mut operations, mut told) = (JoinSet::new(), Vec::new());
     for number in 0..OPERATIONS {
         let person = Person::new(number, &scene, &dice);
         operations.spawn(person.live());
     }
     while let Some(ended) = operations.join_next().await {
-        ended?;
+        told.push(ended?);
     }
     while scene.trace.now() < HEALED {
         sleep(LOOK_AGAIN).await;
     }
     settle(&scene).await;
+    // Only now: what was begun for somebody may have taken effect long after they were told that it had not.
+    told.iter().for_each(|told| told.check(&scene));
     Ok(())
+}
+
+/// What one person was told in the end.
+struct Told {
+    operation: String,
+    payload: String,
+    /// It has happened.
+    done: bool,
+    /// Nothing has happened, by every answer.
+    certainly_not: bool,
+}
+
+impl Told {
+    fn check(&self, scene: &Scene) {
+        let (operation, effects) = (&self.operation, scene.memory.effects(&self.payload));
+        if self.done && effects != 1 {
+            scene.trace.accuse(format!("{operation} succeeded with {effects} effects"));
+        }
+        if self.certainly_not && effects != 0 {
+            scene.trace.accuse(format!("{operation} certainly had no effect, it was told, and had one"));
+        }
+    }
 }
 
 /// After the end of all faults: ready, then working, then quiet.
@@ -159,7 +183,7 @@ impl Person {
         Self { operation, payload, scene: scene.clone(), dice: Dice::new(scene.seed) }
     }
 
-    async fn live(self) {
+    async fn live(self) -> Told {
         sleep(self.dice.millis(200, 5_000)).await;
         let (mut done, mut certain) = self.call().await;
         // Whoever got no clear answer asks again, sometimes: still the same operation.
@@ -168,13 +192,7 @@ impl Person {
             let again = self.call().await;
             (done, certain) = (again.0, certain && again.1);
         }
-        let effects = self.scene.memory.effects(&self.payload);
-        if done && effects != 1 {
-            self.scene.trace.accuse(format!("{} succeeded with {effects} effects", self.operation));
-        }
-        if certain && effects != 0 {
-            self.scene.trace.accuse(format!("{} certainly had no effect, it was told, and had one", self.operation));
-        }
+        Told { operation: self.operation, payload: self.payload, done, certainly_not: certain }
     }
 
     /// As NGINX does it. Says whether it succeeded, and whether every answer said that nothing happened.

@@ -77,7 +77,7 @@ where
         scene.trace.set_now(sim.elapsed());
         before_step(&mut sim, &scene);
         match sim.step() {
-            Ok(false) => {}
+            Ok(false) => scene.check_calls(),
             Ok(true) => break,
             Err(error) => {
                 scene.trace.accuse(format!("the run did not end well: {error}"));
@@ -90,6 +90,7 @@ where
             scene.trace.accuse(format!("{payload} took effect {effects} times"));
         }
     }
+    scene.claims.lies().into_iter().for_each(|lie| scene.trace.accuse(lie));
     scene.trace
 }
 

@@ -11,7 +11,7 @@ use postern_edge::tunnel::registry::TunnelRegistry;
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 use tokio::time::sleep;
 
-use crate::{memory::Memory, network::Dials, trace::Trace};
+use crate::{claims::Claims, memory::Memory, network::Dials, trace::Trace};
 
 /// How often a host looks for orders.
 const ORDER_POLL: Duration = Duration::from_millis(20);
@@ -39,6 +39,7 @@ pub(crate) struct Scene {
     pub(crate) seed: u64,
     pub(crate) scale: Scale,
     pub(crate) dials: Dials,
+    pub(crate) claims: Claims,
     pub(crate) trace: Trace,
     pub(crate) memory: Memory,
     state: Arc<Mutex<State>>,
@@ -51,6 +52,25 @@ struct State {
     starts: BTreeMap<String, u64>,
     registries: BTreeMap<String, TunnelRegistry>,
     supervisors: BTreeMap<String, Supervisor>,
+    /// By Edge.
+    calls: BTreeMap<String, usize>,
+    stranded: bool,
+}
+
+/// A call that its Edge has not answered yet.
+#[derive(Debug)]
+pub(crate) struct OpenCall {
+    edge: String,
+    scene: Scene,
+}
+
+impl Drop for OpenCall {
+    fn drop(&mut self) {
+        let mut state = self.scene.lock();
+        if let Some(calls) = state.calls.get_mut(&self.edge) {
+            *calls -= 1;
+        }
+    }
 }
 
 /// Numbers that follow from the seed. Clones share the source.
@@ -63,6 +83,7 @@ impl Scene {
             seed,
             scale,
             dials: Dials::default(),
+            claims: Claims::default(),
             trace: Trace::default(),
             memory: Memory::default(),
             state: Arc::default(),
@@ -107,6 +128,25 @@ impl Scene {
     /// How often a host's clock has jumped.
     pub(crate) fn jumps(&self, host: &str) -> u32 {
         self.lock().jumps.get(host).copied().unwrap_or(0)
+    }
+
+    pub(crate) fn open_call(&self, edge: &str) -> OpenCall {
+        *self.lock().calls.entry(edge.to_owned()).or_default() += 1;
+        OpenCall { edge: edge.to_owned(), scene: self.clone() }
+    }
+
+    /// Whoever waits at an Edge waits for a tunnel that is up: a lost one has failed its callers.
+    pub(crate) fn check_calls(&self) {
+        let mut state = self.lock();
+        let in_flight = |edge| state.registries.get(edge).map_or(0, TunnelRegistry::in_flight);
+        let stranded = state.calls.iter().find(|(edge, calls)| **calls > in_flight(edge.as_str()));
+        if let Some((edge, calls)) = stranded
+            && !state.stranded
+        {
+            self.trace.accuse(format!("{calls} wait at {edge}, and it asks for {}", in_flight(edge)));
+            // Once is enough of it.
+            state.stranded = true;
+        }
     }
 
     pub(crate) fn show_registry(&self, host: &str, registry: TunnelRegistry) {
