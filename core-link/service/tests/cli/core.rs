@@ -47,6 +47,11 @@ impl Folder {
         self.command(line).output().unwrap()
     }
 
+    /// Begins a command.
+    pub(crate) fn begin(&self, line: &str) -> Child {
+        self.command(line).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    }
+
     /// A command that succeeds.
     pub(crate) fn json(&self, line: &str) -> Value {
         let output = self.run(&format!("{line} --json"));
@@ -167,8 +172,22 @@ impl Core<'_> {
 
     /// SIGTERM.
     pub(crate) fn signal(&self) {
-        let killed = Command::new("kill").arg(self.process.id().to_string()).status().unwrap();
-        assert!(killed.success());
+        self.send("TERM");
+    }
+
+    /// SIGSTOP: from now on it does nothing, and its connections stay.
+    pub(crate) fn freeze(&self) {
+        self.send("STOP");
+    }
+
+    /// SIGCONT.
+    pub(crate) fn thaw(&self) {
+        self.send("CONT");
+    }
+
+    fn send(&self, signal: &str) {
+        let sent = Command::new("kill").args(["-s", signal, &self.process.id().to_string()]).status().unwrap();
+        assert!(sent.success());
     }
 
     /// Its exit code.

@@ -5,6 +5,7 @@
 mod certificates;
 mod core;
 mod edges;
+mod frozen;
 mod hosts;
 mod locations;
 mod openid;

@@ -5,7 +5,8 @@ use std::{fs, net::TcpListener, os::unix::fs::PermissionsExt as _, path::Path, p
 use serde_json::json;
 use tempfile::TempDir;
 
-use self::server::{Database, Postgres};
+pub(crate) use self::server::Database;
+use self::server::Postgres;
 use crate::core::{Folder, code, error_of};
 
 #[path = "../../../../tests/harness/postgres.rs"]
@@ -14,7 +15,7 @@ use crate::core::{Folder, code, error_of};
 mod server;
 
 /// A Core of its own on this database.
-fn beside(database: &Database) -> Folder {
+pub(crate) fn beside(database: &Database) -> Folder {
     Folder::new().with("DATABASE", database.url())
 }
 

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails; helpers are not seen as tests")]
 #![allow(dead_code, reason = "what only the tests of the other binary use")]
 
+// A server that goes, and one that ends sessions.
+mod outages;
 #[path = "rules.rs"]
 mod rules;
 // Both kinds of database at once, and migrations while somebody works.

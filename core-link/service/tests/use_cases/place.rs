@@ -15,6 +15,8 @@ use postern_core::{
 use tempfile::TempDir;
 
 pub(crate) use self::postgres::Database;
+#[allow(unused_imports, reason = "only one binary stops a server")]
+pub(crate) use self::postgres::Postgres;
 
 /// What the tests of this binary run on; each has one in its root.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

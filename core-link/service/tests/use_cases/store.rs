@@ -21,7 +21,7 @@ pub(crate) async fn note(tx: &mut Tx, subject: &str) -> Result<(), StoreError> {
 }
 
 pub(crate) async fn notes(store: &Store) -> Vec<String> {
-    let rows = store.read::<_, StoreError, _>(|tx| Box::pin(activity::newest(tx, 10_000))).await.unwrap();
+    let rows = store.read::<_, StoreError, _>(|tx| Box::pin(activity::newest(tx, 100_000))).await.unwrap();
     rows.into_iter().rev().map(|row| row.subject).collect()
 }
 

@@ -1,0 +1,189 @@
+//! A server that ends sessions, or goes: each change has one outcome, and what is told of it is true.
+
+use std::{
+    collections::HashMap,
+    fs,
+    net::TcpListener,
+    os::unix::fs::PermissionsExt as _,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use futures::future::join_all;
+use postern_core::{
+    sealing::MasterKey,
+    secret::Secret,
+    store::{Address, Operation, Outcome, Replay, ServerAddress, Store, StoreError},
+};
+use tokio::time::sleep;
+
+use crate::{
+    place::{Place, Postgres},
+    store::{note, notes, opened},
+};
+
+const WRITERS: usize = 8;
+/// A caller leaves after 4 s.
+const WAIT_MAX: Duration = Duration::from_millis(3500);
+const RECOVERY_MAX: Duration = Duration::from_secs(3);
+const END_SESSIONS: &str = "SELECT COUNT(pg_terminate_backend(pid)) FROM pg_stat_activity
+    WHERE datname = current_database() AND application_name = 'postern-core'";
+
+/// What a caller is told, by what it means for the change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Told {
+    Done,
+    CertainlyNot,
+    Unknown,
+}
+
+/// Every change that was asked for, under a subject of its own.
+type Asked = Vec<(String, Told)>;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sessions_that_are_ended_under_load_leave_each_change_one_outcome() {
+    let place = Place::new();
+    let stores = [opened(&place).await, opened(&place).await];
+    let over = Arc::new(AtomicBool::new(false));
+    let load = tokio::spawn(load(stores.to_vec(), Arc::clone(&over)));
+    let mut ended = 0;
+    for _ in 0..20 {
+        sleep(Duration::from_millis(100)).await;
+        ended += place.count(END_SESSIONS).await;
+    }
+    assert!(ended > 20, "{ended} sessions ended");
+    recovers(&stores).await;
+    over.store(true, Ordering::SeqCst);
+    let asked = load.await.unwrap();
+    judge(&asked, &stores[0]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_is_away_for_seconds_is_told_of_truly_and_soon_used_again() {
+    let folder = tempfile::Builder::new().permissions(fs::Permissions::from_mode(0o755)).tempdir().unwrap();
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let server = Postgres::start(&folder.path().join("server"), port).unwrap();
+    server.execute("postgres", "CREATE DATABASE postern").unwrap();
+    let key = folder.path().join("master.key");
+    MasterKey::create(&key).unwrap();
+    let open = || {
+        let address = ServerAddress::parse(Secret::new(server.url("postern"))).unwrap();
+        Store::open(Address::Server(address), MasterKey::load(&key).unwrap())
+    };
+    let stores = [open().await.unwrap(), open().await.unwrap()];
+    let over = Arc::new(AtomicBool::new(false));
+    let load = tokio::spawn(load(stores.to_vec(), Arc::clone(&over)));
+    sleep(Duration::from_millis(300)).await;
+    server.stop().unwrap();
+    sleep(Duration::from_secs(5)).await;
+    server.run_again().unwrap();
+    recovers(&stores).await;
+    over.store(true, Ordering::SeqCst);
+    let asked = load.await.unwrap();
+    judge(&asked, &stores[0]).await;
+    let refused = asked.iter().filter(|(_, told)| *told == Told::CertainlyNot).count();
+    assert!(refused > 0, "nobody was told that the server is away");
+    server.stop().unwrap();
+}
+
+/// Changes without end at each store, now as an operation and now without.
+async fn load(stores: Vec<Store>, over: Arc<AtomicBool>) -> Asked {
+    let writers = (0..WRITERS).map(|writer| {
+        let (store, over) = (stores[writer % stores.len()].clone(), Arc::clone(&over));
+        tokio::spawn(async move {
+            let mut asked = Asked::new();
+            while !over.load(Ordering::SeqCst) {
+                let subject = format!("{writer}-{}", asked.len());
+                let began = Instant::now();
+                let told = told(if asked.len() % 2 == 0 {
+                    change(&store, subject.clone()).await
+                } else {
+                    operate(&store, subject.clone()).await
+                });
+                assert!(began.elapsed() < WAIT_MAX, "{subject} took {:?}: {told:?}", began.elapsed());
+                asked.push((subject, told));
+                sleep(Duration::from_millis(2)).await;
+            }
+            asked
+        })
+    });
+    join_all(writers).await.into_iter().flat_map(Result::unwrap).collect()
+}
+
+async fn change(store: &Store, subject: String) -> Result<(), StoreError> {
+    store.write(move |tx| Box::pin(async move { note(tx, &subject).await })).await
+}
+
+async fn operate(store: &Store, subject: String) -> Result<(), StoreError> {
+    let operation = Operation { id: subject.clone(), kind: "test", payload: Vec::new() };
+    let done = store.operate(Some(operation), |tx| {
+        Box::pin(async move {
+            match note(tx, &subject).await {
+                Ok(()) => Outcome::Commit(Reply::Done),
+                Err(error) => Outcome::Fail(Reply::Failed(error)),
+            }
+        })
+    });
+    match done.await? {
+        Reply::Done => Ok(()),
+        Reply::Failed(error) => Err(error),
+    }
+}
+
+fn told(outcome: Result<(), StoreError>) -> Told {
+    match outcome {
+        Ok(()) => Told::Done,
+        Err(StoreError::Unavailable { .. } | StoreError::TimedOut | StoreError::Overloaded) => Told::CertainlyNot,
+        Err(StoreError::Uncertain { .. }) => Told::Unknown,
+        Err(error) => panic!("{error:?}"),
+    }
+}
+
+/// Both stores take changes again, at once and then always.
+async fn recovers(stores: &[Store; 2]) {
+    let began = Instant::now();
+    for (number, store) in stores.iter().enumerate() {
+        while change(store, format!("after {number}")).await.is_err() {
+            assert!(began.elapsed() < RECOVERY_MAX, "still away");
+            sleep(Duration::from_millis(20)).await;
+        }
+    }
+    println!("normal after {} ms", began.elapsed().as_millis());
+}
+
+async fn judge(asked: &Asked, store: &Store) {
+    let mut found: HashMap<String, usize> = HashMap::new();
+    for subject in notes(store).await {
+        *found.entry(subject).or_default() += 1;
+    }
+    let mut counted: HashMap<Told, usize> = HashMap::new();
+    for (subject, told) in asked {
+        let times = found.get(subject).copied().unwrap_or_default();
+        match told {
+            Told::Done => assert_eq!(times, 1, "{subject} was told to be done"),
+            Told::CertainlyNot => assert_eq!(times, 0, "{subject} was told to be undone"),
+            Told::Unknown => assert!(times <= 1, "{subject} took place {times} times"),
+        }
+        *counted.entry(*told).or_default() += 1;
+    }
+    println!("{counted:?}");
+    assert!(counted.get(&Told::Done).is_some_and(|done| *done > 50), "{counted:?}");
+}
+
+enum Reply {
+    Done,
+    Failed(StoreError),
+}
+
+impl Replay for Reply {
+    fn to_stored(&self) -> Vec<u8> {
+        Vec::new()
+    }
+
+    fn from_stored(stored: &[u8]) -> Option<Self> {
+        stored.is_empty().then_some(Self::Done)
+    }
+}
