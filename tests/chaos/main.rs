@@ -118,9 +118,10 @@ impl Act<'_> {
             let mut outcomes = Vec::new();
             for scenario in self.scenarios {
                 stage.name = scenario.name(self.setup.front);
-                let outcome = scenario.play(&mut stage).await.unwrap_or_else(|error| {
-                    Outcome::unplayed(&stage.name, format!("{error:#}"))
-                });
+                let outcome = scenario
+                    .play(&mut stage)
+                    .await
+                    .unwrap_or_else(|error| Outcome::unplayed(&stage.name, format!("{error:#}")));
                 print(&outcome);
                 if !outcome.is_met {
                     eprintln!("{}", stage.system.last_words());

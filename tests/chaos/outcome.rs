@@ -117,7 +117,10 @@ fn reasons(tally: &Tally) -> Vec<String> {
         (*times, *first) = (*times + 1, at.min(*first));
     }
     let slowest = tally.samples.iter().max_by_key(|sample| sample.took);
-    let slowest = slowest.map(|sample| format!("the longest wait was a {} after {:.1?}", sample.step, sample.at - begun));
-    let line = |(reason, (times, first)): (String, (usize, Duration))| format!("{times} times, first after {first:.1?}, {reason}");
+    let slowest =
+        slowest.map(|sample| format!("the longest wait was a {} after {:.1?}", sample.step, sample.at - begun));
+    let line = |(reason, (times, first)): (String, (usize, Duration))| {
+        format!("{times} times, first after {first:.1?}, {reason}")
+    };
     reasons.into_iter().map(line).chain(slowest).collect()
 }

@@ -28,8 +28,8 @@ use tokio::{
 };
 
 pub(crate) use self::core::Core;
-pub(crate) use self::database::Database;
 use self::core::Files;
+pub(crate) use self::database::Database;
 use crate::place::{FRONT_INSIDE, FRONT_OUTSIDE, INTRANET, Place, core_address, edge_address};
 
 const HTTP_PORT: u16 = 8080;

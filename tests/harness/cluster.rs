@@ -34,7 +34,7 @@ pub struct Setup {
     pub edge_settings: Vec<(&'static str, String)>,
     /// The same for Core.
     pub core_settings: Vec<(&'static str, String)>,
-    /// A folder with a `core.db` and a `master.key` made beforehand, used in place; it needs a location.
+    /// A folder with a `master.key` and, on SQLite, a `core.db` made beforehand, used in place; it needs a location.
     pub core_folder: Option<PathBuf>,
 }
 
@@ -44,6 +44,8 @@ pub enum Cores {
     OneOnSqlite,
     /// They share an empty database, and begin at the same moment.
     OnPostgres(usize),
+    /// They share a database made beforehand, which `core_settings` names.
+    OnServer(usize),
 }
 
 /// Running programs. Dropping it ends them, prints their logs when the test is failing, and fails it when a log holds a
@@ -99,7 +101,7 @@ impl Cluster {
         let public = start::loopback(ports.port()?);
         let mut site = Site { folder: folder.path(), ports: &mut ports, public };
         let database = match setup.cores {
-            Cores::OneOnSqlite => None,
+            Cores::OneOnSqlite | Cores::OnServer(_) => None,
             Cores::OnPostgres(_) => Some(Database::create()),
         };
         let mut beside = start_cores(&mut site, &setup, database.as_ref())?;

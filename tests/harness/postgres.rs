@@ -21,7 +21,9 @@ const VERSIONS: &str = "/usr/lib/postgresql";
 /// Postgres refuses to run as root; its package brings this user.
 const USER: &str = "postgres";
 /// Data that is thrown away need not survive a crash of the machine.
-const SETTINGS: &str = "-c fsync=off -c max_connections=400 -c shared_buffers=64MB";
+const FLEETING: &str = "-c fsync=off -c max_connections=400 -c shared_buffers=64MB";
+/// As a server comes, for who measures it.
+const LASTING: &str = "-c max_connections=100 -c shared_buffers=128MB";
 /// Of the one user, for who comes over the network.
 const PASSWORD: &str = "canary-of-postgres-1f0c";
 /// Ends the server and removes its folder when nobody holds the lock.
@@ -33,6 +35,7 @@ rm -rf "$1/data" "$1/log""#;
 pub struct Postgres {
     folder: PathBuf,
     port: u16,
+    settings: &'static str,
     listens: Option<Listens>,
 }
 
@@ -66,7 +69,19 @@ impl Postgres {
     /// # Errors
     /// What the programs said.
     pub fn start(folder: &Path, port: u16) -> io::Result<Self> {
-        let server = Self { folder: folder.to_owned(), port, listens: None };
+        Self::start_under(FLEETING, folder, port)
+    }
+
+    /// The same, with commits that survive a crash of the machine.
+    ///
+    /// # Errors
+    /// What the programs said.
+    pub fn start_lasting(folder: &Path, port: u16) -> io::Result<Self> {
+        Self::start_under(LASTING, folder, port)
+    }
+
+    fn start_under(settings: &'static str, folder: &Path, port: u16) -> io::Result<Self> {
+        let server = Self { folder: folder.to_owned(), port, settings, listens: None };
         server.make()?;
         server.run_again()?;
         Ok(server)
@@ -79,7 +94,7 @@ impl Postgres {
     /// What the programs said.
     pub fn start_for(folder: &Path, port: u16, listens: Listens) -> io::Result<Self> {
         let rule = format!("host all postern {} scram-sha-256\n", listens.network);
-        let server = Self { folder: folder.to_owned(), port, listens: Some(listens) };
+        let server = Self { folder: folder.to_owned(), port, settings: FLEETING, listens: Some(listens) };
         server.make()?;
         File::options().append(true).open(server.data().join("pg_hba.conf"))?.write_all(rule.as_bytes())?;
         server.run_again()?;
@@ -94,7 +109,7 @@ impl Postgres {
     pub fn run_again(&self) -> io::Result<()> {
         let others = self.listens.iter().map(|listens| format!(",{}", listens.address)).collect::<String>();
         let listen = format!("-c listen_addresses=127.0.0.1{others}");
-        let options = format!("{SETTINGS} {listen} -p {} -k {}", self.port, self.folder.display());
+        let options = format!("{} {listen} -p {} -k {}", self.settings, self.port, self.folder.display());
         let log = self.folder.join("log");
         let mut start = unprivileged("pg_ctl");
         start.arg("-D").arg(self.data()).arg("-l").arg(log).args(["-o", &options, "-w", "start"]);
@@ -179,7 +194,7 @@ impl Postgres {
         let used = File::options().create(true).append(true).open(folder.join("used"))?;
         used.lock_shared()?;
         let port = 20_000 + u16::try_from(user % 10_000).unwrap_or(0) + 432;
-        let server = Self { folder, port, listens: None };
+        let server = Self { folder, port, settings: FLEETING, listens: None };
         if server.execute("postgres", "SELECT 1").is_err() {
             fs::remove_dir_all(server.data()).ok();
             server.make()?;

@@ -8,6 +8,15 @@ pub(crate) struct Args {
     /// People with a device and an authenticator app in the larger store.
     #[arg(long, default_value_t = 50_000)]
     people: usize,
+    /// What the stores are on.
+    #[arg(long, default_value = "sqlite")]
+    pub(crate) database: Kind,
+    /// Cores that share a Postgres.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) cores: usize,
+    /// Polls and logins on SQLite, on Postgres, and on Postgres with two Cores, in turn.
+    #[arg(long)]
+    pub(crate) compare: bool,
     /// Rounds of each load; the figures are medians over them.
     #[arg(long, default_value_t = 5)]
     rounds: usize,
@@ -25,6 +34,12 @@ pub(crate) struct Args {
     list: bool,
     #[command(subcommand)]
     pub(crate) role: Option<Role>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Kind {
+    Sqlite,
+    Postgres,
 }
 
 /// What a child process of the bench does.

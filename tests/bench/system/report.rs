@@ -54,7 +54,7 @@ pub(crate) fn print_memory(scene: &Scene) -> Result<()> {
     Ok(())
 }
 
-fn print(name: &str, figure: &Figure) {
+pub(crate) fn print(name: &str, figure: &Figure) {
     println!("\n{name}: {:.0}/s", figure.per_second);
     // What is made of one call only is that call.
     let shown = if figure.waits.len() == 2 { &figure.waits[..1] } else { &figure.waits };

@@ -1,13 +1,6 @@
 //! The stores that the bench runs on: filled by the use cases themselves, an hour before now.
 
-use std::{
-    fs,
-    net::Ipv4Addr,
-    num::NonZeroUsize,
-    ops::Range,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{net::Ipv4Addr, num::NonZeroUsize, ops::Range, path::PathBuf, rc::Rc, sync::Arc};
 
 use anyhow::Result;
 use postern_core::{
@@ -24,15 +17,19 @@ use postern_core::{
     password::{Password, PasswordHash, Passwords},
     person::{self, NewPerson, Person, PersonForm},
     sealing::MasterKey,
-    store::{Store, Tx},
+    store::{Address, Store, Tx},
     token::Token,
 };
 use postern_tests::{
     Authenticator, authenticator,
     enrollment::{PASSWORD, public_key},
 };
+use tempfile::TempDir;
 
-use crate::visitors::{self, Invited, Member};
+use crate::{
+    scene::Ground,
+    visitors::{self, Invited, Member},
+};
 
 /// Changed in one transaction: ten times as many would still take less time than the store allows one.
 const CHUNK: usize = 100;
@@ -48,24 +45,32 @@ pub(crate) struct Crowd {
     pub(crate) invited: usize,
 }
 
-/// A store on disk, and who is in it.
-#[derive(Debug)]
+/// A store, and who is in it.
+#[derive(Debug, Clone)]
 pub(crate) struct Seeded {
     pub(crate) crowd: Crowd,
-    /// With a database and its master key.
-    pub(crate) core_folder: PathBuf,
+    /// With a master key and, on SQLite, the database. Goes with the last that uses it.
+    pub(crate) folder: Rc<TempDir>,
     pub(crate) members: PathBuf,
     pub(crate) invited: PathBuf,
 }
 
 /// Makes a store and everybody in it.
-pub(crate) async fn fill(folder: &Path, crowd: Crowd) -> Result<Seeded> {
-    let core_folder = folder.join("core");
-    fs::create_dir_all(&core_folder)?;
-    let key = MasterKey::create(&core_folder.join("master.key"))?;
+pub(crate) async fn fill(crowd: Crowd, ground: &Ground) -> Result<Seeded> {
+    let folder = Rc::new(tempfile::Builder::new().prefix("postern-bench-").tempdir()?);
+    let path = |name: &str| folder.path().join(name);
+    let key = MasterKey::create(&path("master.key"))?;
+    let address = match ground {
+        Ground::File => Address::File(path("core.db")),
+        Ground::Server(server, database) => {
+            server.create(database)?;
+            server.address(database)?
+        }
+    };
     let then = Timestamp::from_unix(Clock::system().now().as_unix() - AGE_SECONDS);
-    let store = Store::open_with_clock(&core_folder.join("core.db"), key, Clock::new(move || then)).await?;
-    let seeded = Seeded { crowd, core_folder, members: folder.join("members"), invited: folder.join("invited") };
+    let store = Store::open_with_clock(address, key, Clock::new(move || then)).await?;
+    let (members, invited) = (path("members"), path("invited"));
+    let seeded = Seeded { crowd, folder, members, invited };
     let filled = fill_store(&store, &seeded).await;
     store.close().await;
     filled.map(|()| seeded)

@@ -84,11 +84,7 @@ pub(super) async fn play(stage: &mut Stage<'_>) -> Result<Outcome> {
 type Came = (Person, Result<()>);
 
 /// Who came, and how many programs were killed meanwhile.
-async fn kill_until_all_came(
-    system: &mut System,
-    mut crowd: JoinSet<Came>,
-    seed: u64,
-) -> Result<(usize, Vec<Came>)> {
+async fn kill_until_all_came(system: &mut System, mut crowd: JoinSet<Came>, seed: u64) -> Result<(usize, Vec<Came>)> {
     let mut random = StdRng::seed_from_u64(seed);
     let (mut kills, mut came) = (0, Vec::new());
     while !crowd.is_empty() {

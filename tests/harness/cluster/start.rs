@@ -25,14 +25,14 @@ pub(super) struct Site<'a> {
 pub(super) fn start_cores(site: &mut Site<'_>, setup: &Setup, database: Option<&Database>) -> Result<Vec<Core>> {
     let count = match setup.cores {
         Cores::OneOnSqlite => 1,
-        Cores::OnPostgres(count) => count,
+        Cores::OnPostgres(count) | Cores::OnServer(count) => count,
     };
     let own = |number| site.folder.join(name("core", number));
     for number in 1..=count {
         fs::create_dir_all(own(number))?;
         if number == 1 && database.is_some() {
             MasterKey::create(&own(1).join("master.key"))?;
-        } else if number > 1 {
+        } else if number > 1 && setup.core_folder.is_none() {
             fs::copy(own(1).join("master.key"), own(number).join("master.key"))?;
         }
     }

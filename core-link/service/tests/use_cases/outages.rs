@@ -12,13 +12,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futures::future::join_all;
 use postern_core::{
     sealing::MasterKey,
     secret::Secret,
     store::{Address, Operation, Outcome, Replay, ServerAddress, Store, StoreError},
 };
-use tokio::time::sleep;
+use tokio::{task::JoinSet, time::sleep};
 
 use crate::{
     place::{Place, Postgres},
@@ -48,7 +47,8 @@ async fn sessions_that_are_ended_under_load_leave_each_change_one_outcome() {
     let place = Place::new();
     let stores = [opened(&place).await, opened(&place).await];
     let over = Arc::new(AtomicBool::new(false));
-    let load = tokio::spawn(load(stores.to_vec(), Arc::clone(&over)));
+    let mut loading = JoinSet::new();
+    loading.spawn(load(stores.to_vec(), Arc::clone(&over)));
     let mut ended = 0;
     for _ in 0..20 {
         sleep(Duration::from_millis(100)).await;
@@ -57,7 +57,7 @@ async fn sessions_that_are_ended_under_load_leave_each_change_one_outcome() {
     assert!(ended > 20, "{ended} sessions ended");
     recovers(&stores).await;
     over.store(true, Ordering::SeqCst);
-    let asked = load.await.unwrap();
+    let asked = loading.join_next().await.unwrap().unwrap();
     judge(&asked, &stores[0]).await;
 }
 
@@ -75,14 +75,15 @@ async fn a_server_that_is_away_for_seconds_is_told_of_truly_and_soon_used_again(
     };
     let stores = [open().await.unwrap(), open().await.unwrap()];
     let over = Arc::new(AtomicBool::new(false));
-    let load = tokio::spawn(load(stores.to_vec(), Arc::clone(&over)));
+    let mut loading = JoinSet::new();
+    loading.spawn(load(stores.to_vec(), Arc::clone(&over)));
     sleep(Duration::from_millis(300)).await;
     server.stop().unwrap();
     sleep(Duration::from_secs(5)).await;
     server.run_again().unwrap();
     recovers(&stores).await;
     over.store(true, Ordering::SeqCst);
-    let asked = load.await.unwrap();
+    let asked = loading.join_next().await.unwrap().unwrap();
     judge(&asked, &stores[0]).await;
     let refused = asked.iter().filter(|(_, told)| *told == Told::CertainlyNot).count();
     assert!(refused > 0, "nobody was told that the server is away");
@@ -91,14 +92,15 @@ async fn a_server_that_is_away_for_seconds_is_told_of_truly_and_soon_used_again(
 
 /// Changes without end at each store, now as an operation and now without.
 async fn load(stores: Vec<Store>, over: Arc<AtomicBool>) -> Asked {
-    let writers = (0..WRITERS).map(|writer| {
+    let mut writers = JoinSet::new();
+    for writer in 0..WRITERS {
         let (store, over) = (stores[writer % stores.len()].clone(), Arc::clone(&over));
-        tokio::spawn(async move {
+        writers.spawn(async move {
             let mut asked = Asked::new();
             while !over.load(Ordering::SeqCst) {
                 let subject = format!("{writer}-{}", asked.len());
                 let began = Instant::now();
-                let told = told(if asked.len() % 2 == 0 {
+                let told = told(if asked.len().is_multiple_of(2) {
                     change(&store, subject.clone()).await
                 } else {
                     operate(&store, subject.clone()).await
@@ -108,9 +110,9 @@ async fn load(stores: Vec<Store>, over: Arc<AtomicBool>) -> Asked {
                 sleep(Duration::from_millis(2)).await;
             }
             asked
-        })
-    });
-    join_all(writers).await.into_iter().flat_map(Result::unwrap).collect()
+        });
+    }
+    writers.join_all().await.into_iter().flatten().collect()
 }
 
 async fn change(store: &Store, subject: String) -> Result<(), StoreError> {
@@ -142,7 +144,8 @@ fn told(outcome: Result<(), StoreError>) -> Told {
     }
 }
 
-/// Both stores take changes again, at once and then always.
+/// Both stores take changes again.
+#[allow(clippy::print_stdout, reason = "a figure for whoever reads it")]
 async fn recovers(stores: &[Store; 2]) {
     let began = Instant::now();
     for (number, store) in stores.iter().enumerate() {
@@ -154,6 +157,7 @@ async fn recovers(stores: &[Store; 2]) {
     println!("normal after {} ms", began.elapsed().as_millis());
 }
 
+#[allow(clippy::print_stdout, reason = "a figure for whoever reads it")]
 async fn judge(asked: &Asked, store: &Store) {
     let mut found: HashMap<String, usize> = HashMap::new();
     for subject in notes(store).await {

@@ -88,6 +88,7 @@ impl Cores {
     }
 
     /// By turns at either Core. None of them is put off, and the last is answered in time.
+    #[allow(clippy::print_stdout, reason = "a figure for whoever reads it")]
     async fn ask_at_once(&self, what: &str, asked: impl Iterator<Item = Payload>) -> Vec<Reply> {
         let (began, before) = (Instant::now(), self.counted());
         let asked = asked.enumerate().map(async |(number, payload)| {
