@@ -6,6 +6,7 @@ mod changes;
 mod hearing;
 mod losses;
 mod mails;
+mod migration;
 mod operations;
 mod revocations;
 

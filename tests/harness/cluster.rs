@@ -2,6 +2,7 @@
 
 mod core;
 mod edge;
+mod moving;
 mod start;
 
 use std::{

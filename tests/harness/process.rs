@@ -54,6 +54,11 @@ impl Process {
         Ok(())
     }
 
+    /// From its next start on, another value of a variable.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.launch.environment.push((name.to_owned(), value.to_owned()));
+    }
+
     pub fn pid(&self) -> u32 {
         self.child.id()
     }

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod human;
+mod migrating;
 mod place;
 
 use std::{
@@ -51,7 +52,8 @@ pub fn main(
     let done = match &arguments.task {
         Task::CheckConfig => show("the configuration is valid\n"),
         Task::Serve => run_serve(config),
-        Task::Command(command) => run_command(config, command, arguments.json || command.wants_json()),
+        Task::Migrate(migration) => run(migrating::migrate(&config, migration), arguments.json),
+        Task::Command(command) => run(execute(&config, command), arguments.json || command.wants_json()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -68,23 +70,24 @@ fn run_serve(config: Config) -> anyhow::Result<()> {
     Ok(done?)
 }
 
-fn run_command(config: Config, command: &Command, json: bool) -> anyhow::Result<()> {
+/// What is done by this process to its end, and its answer.
+fn run(doing: impl Future<Output = anyhow::Result<Answer>>, json: bool) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
     let runtime = runtime.context("cannot start threads")?;
-    let answer = runtime.block_on(execute(config, command));
+    telemetry::start_logging(LogLevel::Warn, LogFormat::Text);
+    let answer = runtime.block_on(doing);
     runtime.shutdown_background();
     let answer = answer?;
     if json { show(&format!("{}\n", answer.json())) } else { show(&human::text(&answer)) }
 }
 
 /// In the running Core, or here if none runs.
-async fn execute(config: Config, command: &Command) -> anyhow::Result<Answer> {
-    telemetry::start_logging(LogLevel::Warn, LogFormat::Text);
-    let _lock = match place::find(&config).await? {
+async fn execute(config: &Config, command: &Command) -> anyhow::Result<Answer> {
+    let _lock = match place::find(config).await? {
         Place::RunningCore(core) => return Ok(core.run(command, tell).await?),
         Place::Here(lock) => lock,
     };
-    let commands = Commands::open_offline(&config).await?;
+    let commands = Commands::open_offline(config).await?;
     let done = run_here(&commands, command).await;
     commands.close().await;
     Ok(done?)

@@ -15,6 +15,7 @@ use std::{
 };
 
 pub use layers::Origin;
+pub(crate) use parse::read_secret;
 use postern_core_link::Zone;
 use rustls_pki_types::CertificateDer;
 pub use table::{PREFIX, SETTINGS, Setting};

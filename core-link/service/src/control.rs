@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 pub use answer::{
     ActivityRow, Answer, CertificateRow, CertificateStored, DeviceRow, EdgeChanged, EdgeRemoved, EdgeRow, EdgeState,
-    Enrollment, HostInvited, LocationRemoved, LocationRow, PeerRow, PeersConfig, PostureRow, UserRow,
+    Enrollment, HostInvited, LocationRemoved, LocationRow, Migrated, PeerRow, PeersConfig, PostureRow, UserRow,
 };
 pub use client::{ControlClient, ControlError};
 pub use command::{

@@ -4,6 +4,7 @@
 //! Use cases never see SQL, and nothing in here knows what a person or a session may do.
 
 mod address;
+mod copy;
 mod error;
 mod operation;
 mod postgres;
@@ -15,6 +16,7 @@ mod tx;
 use std::{fmt, sync::Arc, time::Duration};
 
 pub use address::{Address, AddressError, ServerAddress};
+pub use copy::{Copied, CopyError, copy};
 pub use error::{OpenError, StoreError};
 use futures::future::BoxFuture;
 pub use operation::{Operation, Outcome, Replay};

@@ -21,6 +21,15 @@ pub struct Core {
 }
 
 impl Core {
+    /// From its next start on, and for commands at once.
+    pub(super) fn set(&mut self, settings: &[(&str, String)]) {
+        for (name, value) in settings {
+            let name = format!("POSTERN_CORE__{name}");
+            self.process.set(&name, value);
+            self.environment.push((name, value.clone()));
+        }
+    }
+
     /// An administrator beside it.
     pub fn commands(&self) -> Commands {
         Commands::new(self.environment.clone())

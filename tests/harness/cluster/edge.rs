@@ -29,6 +29,18 @@ impl Edge {
         Ok(Client::new(address.parse()?))
     }
 
+    /// All that makes it known to Core.
+    pub fn identity(&self) -> Result<Vec<u8>> {
+        let folder = self.process.setting("POSTERN_EDGE__IDENTITY_DIR").context("no identity_dir")?;
+        let mut files: Vec<_> = std::fs::read_dir(folder)?.collect::<Result<_, _>>()?;
+        files.sort_by_key(std::fs::DirEntry::path);
+        let mut identity = Vec::new();
+        for file in files {
+            identity.extend(std::fs::read(file.path())?);
+        }
+        Ok(identity)
+    }
+
     /// Waits until the process answers.
     pub async fn alive(&self) -> Result<Duration> {
         let client = self.client();

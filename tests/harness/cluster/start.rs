@@ -39,6 +39,19 @@ pub(super) fn start_cores(site: &mut Site<'_>, setup: &Setup, database: Option<&
     (1..=count).map(|number| start_core(site, number, setup, database)).collect()
 }
 
+/// One more beside the first, with its master key.
+pub(super) fn start_another_core(
+    site: &mut Site<'_>,
+    number: usize,
+    setup: &Setup,
+    database: &Database,
+) -> Result<Core> {
+    let own = site.folder.join(name("core", number));
+    fs::create_dir_all(&own)?;
+    fs::copy(site.folder.join("core/master.key"), own.join("master.key"))?;
+    start_core(site, number, setup, Some(database))
+}
+
 fn start_core(site: &mut Site<'_>, number: usize, setup: &Setup, database: Option<&Database>) -> Result<Core> {
     let name = name("core", number);
     let own = site.folder.join(&name);
@@ -71,7 +84,7 @@ fn start_core(site: &mut Site<'_>, number: usize, setup: &Setup, database: Optio
 
 /// Settings of a Core on this database. The server asks for no password; that the Core has one is for the logs, which must
 /// not.
-fn on_postgres(database: &Database, folder: &Path) -> Result<[(&'static str, String); 2]> {
+pub(super) fn on_postgres(database: &Database, folder: &Path) -> Result<[(&'static str, String); 2]> {
     const PASSWORD: &str = "the-password-of-the-database";
     secrets::remember_text(PASSWORD);
     let file = folder.join("database-password");

@@ -7,6 +7,7 @@ use clap::{Arg, ArgMatches, CommandFactory, FromArgMatches, Parser};
 use crate::{
     config::{Flags, SETTINGS, Setting},
     control::Command,
+    secret::Secret,
 };
 
 const EXAMPLES: &str = "\
@@ -20,6 +21,13 @@ Examples:
   postern-core user enroll joe
 
 Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 78 wrong configuration.";
+
+const MIGRATE_HELP: &str = "\
+The setting `database` names the file that is copied, which is only read. All of it arrives, compared value by value, or
+nothing; it can be run again at any time. Afterwards set `database` to the URL on each Core, and move the file away.
+
+Example:
+  postern-core migrate-to-postgres --to postgres://postern@db.example.org/postern --to-password-file /etc/postern/db-password";
 
 const SETTINGS_HEADING: &str = "Settings";
 
@@ -45,8 +53,22 @@ enum RootTask {
         #[arg(long)]
         check_config: bool,
     },
+    /// Copy everything from SQLite into an empty Postgres database, while no Core runs
+    #[command(after_help = MIGRATE_HELP)]
+    MigrateToPostgres(Migration),
     #[command(flatten)]
     Command(Command),
+}
+
+/// Where everything goes.
+#[derive(Debug, Clone, clap::Args)]
+pub(super) struct Migration {
+    /// The new database, as postgres://user@host:port/database
+    #[arg(long, value_name = "URL", value_parser = secret)]
+    pub(super) to: Secret,
+    /// File with the password for it
+    #[arg(long, value_name = "FILE")]
+    pub(super) to_password_file: Option<String>,
 }
 
 /// The command line, read.
@@ -61,6 +83,7 @@ pub(super) struct Arguments {
 pub(super) enum Task {
     CheckConfig,
     Serve,
+    Migrate(Migration),
     Command(Command),
 }
 
@@ -72,6 +95,7 @@ impl Arguments {
             _ if root.check_config => Task::CheckConfig,
             Some(RootTask::Serve { check_config: true }) => Task::CheckConfig,
             Some(RootTask::Serve { check_config: false }) => Task::Serve,
+            Some(RootTask::MigrateToPostgres(migration)) => Task::Migrate(migration),
             Some(RootTask::Command(command)) => Task::Command(command),
             None => return Err(command_line().error(clap::error::ErrorKind::MissingSubcommand, "a command is missing")),
         };
@@ -79,6 +103,12 @@ impl Arguments {
         collect(&matches, &mut flags);
         Ok(Self { task, json: root.json, flags })
     }
+}
+
+/// Never refused here, where it would be shown.
+#[allow(clippy::unnecessary_wraps, reason = "clap wants a result")]
+fn secret(text: &str) -> Result<Secret, std::convert::Infallible> {
+    Ok(Secret::new(text.to_owned()))
 }
 
 /// Settings may stand before or behind the command; help shows them where they matter.

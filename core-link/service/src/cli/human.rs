@@ -1,6 +1,7 @@
 //! Answers for people: tables, and sentences that say what to do next.
 
 mod certificate;
+mod migrated;
 mod posture;
 
 use crate::control::{
@@ -67,6 +68,7 @@ pub(super) fn text(answer: &Answer) -> String {
             format!("{} of device {device} ended.\n", counted(*revoked, "token"))
         }
         Answer::Activity(rows) => activity(rows),
+        Answer::Migrated(migrated) => migrated::text(migrated),
     }
 }
 

@@ -40,25 +40,30 @@ pub(super) fn path(text: &str) -> Result<PathBuf, &'static str> {
 
 /// The content of a file with a secret, in one line. No name: there is none.
 pub(super) fn secret_file(text: &str) -> Result<Option<Secret>, &'static str> {
-    if text.is_empty() {
-        return Ok(None);
+    if text.is_empty() { Ok(None) } else { read_line(text).map(Some) }
+}
+
+/// The same, and nobody else may read the file.
+pub(super) fn private_secret_file(text: &str) -> Result<Option<Secret>, &'static str> {
+    if text.is_empty() { Ok(None) } else { read_secret(text).map(Some) }
+}
+
+/// A secret in one line of a file that nobody else may read; a group may, which is how systemd hands out credentials.
+pub(crate) fn read_secret(file: &str) -> Result<Secret, &'static str> {
+    let mode = std::fs::metadata(file).map_or(0, |file| file.permissions().mode());
+    if mode & SECRET_MODE_FORBIDDEN != 0 {
+        return Err("a file that nobody else may read; make it 600");
     }
-    let content = std::fs::read_to_string(text).map(Secret::new);
-    let content = content.map_err(|_| "a file that can be read")?;
+    read_line(file)
+}
+
+fn read_line(file: &str) -> Result<Secret, &'static str> {
+    let content = std::fs::read_to_string(file).map(Secret::new).map_err(|_| "a file that can be read")?;
     let secret = content.expose().trim_end_matches(['\r', '\n']);
     if secret.is_empty() || secret.chars().any(char::is_control) {
         return Err("a file with a secret in one line");
     }
-    Ok(Some(Secret::new(secret.to_owned())))
-}
-
-/// The same, and nobody else may read the file; a group may, which is how systemd hands out credentials.
-pub(super) fn private_secret_file(text: &str) -> Result<Option<Secret>, &'static str> {
-    let mode = std::fs::metadata(text).map_or(0, |file| file.permissions().mode());
-    if mode & SECRET_MODE_FORBIDDEN != 0 {
-        return Err("a file that nobody else may read; make it 600");
-    }
-    secret_file(text)
+    Ok(Secret::new(secret.to_owned()))
 }
 
 /// Certificates in PEM. No name: there are none.

@@ -1,6 +1,7 @@
 //! What a command answers. The JSON of each is a contract with scripts.
 
 mod certificate;
+mod migrated;
 mod posture;
 
 use std::fmt;
@@ -9,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 pub use certificate::{CertificateRow, CertificateStored};
+pub use migrated::Migrated;
 pub use posture::PostureRow;
 
 /// The result of a command.
@@ -46,6 +48,7 @@ pub enum Answer {
     PersonTokensRevoked { login: String, revoked: u64 },
     DeviceTokensRevoked { device: i64, revoked: u64 },
     Activity(Vec<ActivityRow>),
+    Migrated(Migrated),
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -241,6 +244,7 @@ impl Answer {
             Self::PersonTokensRevoked { login, revoked } => json!({ "login": login, "revoked": revoked }),
             Self::DeviceTokensRevoked { device, revoked } => json!({ "device": device, "revoked": revoked }),
             Self::Activity(rows) => json!(rows),
+            Self::Migrated(migrated) => json!(migrated),
         }
     }
 }

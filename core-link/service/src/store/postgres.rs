@@ -17,7 +17,7 @@ use std::{error::Error, sync::Arc, time::Duration};
 use futures::{FutureExt as _, future::BoxFuture};
 pub(super) use session::Session;
 use sessions::Sessions;
-use sqlx::{ConnectOptions as _, postgres::PgConnectOptions};
+use sqlx::{ConnectOptions as _, PgConnection, postgres::PgConnectOptions};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 pub(super) use writers::Work;
@@ -42,6 +42,14 @@ const LIMITS: [(&str, &str); 5] = [
     ("lock_timeout", "1500"),
     ("statement_timeout", "3000"),
     ("tcp_user_timeout", "3000"),
+    ("client_connection_check_interval", "1000"),
+];
+
+/// The same for one long job: it may work as long as it takes, if whoever asked for it is still there.
+const JOB_LIMITS: [(&str, &str); 4] = [
+    ("idle_in_transaction_session_timeout", "30000"),
+    ("lock_timeout", "5000"),
+    ("tcp_user_timeout", "30000"),
     ("client_connection_check_interval", "1000"),
 ];
 
@@ -110,6 +118,16 @@ impl Database {
 /// Whether nothing was ever stored in it.
 pub(super) async fn is_new(server: &ServerAddress) -> Result<bool, OpenError> {
     opening::is_new(&options_for(server), server).await
+}
+
+/// One connection, for a job of any length, to a database whose schema is up to date.
+pub(super) async fn connect_once(server: &ServerAddress) -> Result<PgConnection, OpenError> {
+    opening::connect_once(&options_for(server).options(JOB_LIMITS), server).await
+}
+
+/// Others did not let go of what a statement needed within its time.
+pub(super) fn is_held_up(error: &sqlx::Error) -> bool {
+    error.as_database_error().and_then(|error| error.code()).is_some_and(|code| code == "55P03")
 }
 
 fn options_for(server: &ServerAddress) -> PgConnectOptions {

@@ -10,6 +10,7 @@ use std::{
 };
 
 use futures::future::BoxFuture;
+pub(super) use migrations::NEWEST as NEWEST_MIGRATION;
 use sqlx::{
     ConnectOptions as _, SqlitePool,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},

@@ -15,6 +15,9 @@ use crate::{
     sealing::{Place, Sealer},
 };
 
+/// What only the master key of a database opens.
+pub(super) const MASTER_KEY_CHECK: Place<'_> = Place { table: "master_key_check", column: "sealed", row: b"1" };
+
 /// What each transaction needs besides its connection.
 #[derive(Clone)]
 pub(super) struct Part {
@@ -106,14 +109,13 @@ impl Tx {
 
     /// True: the master key is the one of this database, which is also so when the database had none yet.
     pub(super) async fn ensure_master_key_check(&mut self) -> Result<bool, StoreError> {
-        const PLACE: Place<'_> = Place { table: "master_key_check", column: "sealed", row: b"1" };
-        let sealed = self.sealer().seal(PLACE, b"this master key");
+        let sealed = self.sealer().seal(MASTER_KEY_CHECK, b"this master key");
         sql("INSERT INTO master_key_check (singleton, sealed) VALUES (1, $1) ON CONFLICT DO NOTHING")
             .bind(sealed)
             .execute(&mut self.connection)
             .await?;
         let sealed: Vec<u8> = sql("SELECT sealed FROM master_key_check").scalar_one(&mut self.connection).await?;
-        Ok(self.sealer().open(PLACE, &sealed).is_ok())
+        Ok(self.sealer().open(MASTER_KEY_CHECK, &sealed).is_ok())
     }
 }
 

@@ -85,6 +85,12 @@ impl Folder {
         self.spawn("127.0.0.1:0".to_owned(), &[])
     }
 
+    /// A command line that somebody may end.
+    pub(crate) fn spawn_line(&self, line: &str) -> Core<'_> {
+        let process = self.command(line).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        Core { folder: self, process, metrics: String::new() }
+    }
+
     fn spawn(&self, metrics: String, environment: &[(&str, &str)]) -> Core<'_> {
         let mut command = self.command("serve");
         command.envs(environment.iter().copied());

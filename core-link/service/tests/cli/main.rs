@@ -8,6 +8,7 @@ mod edges;
 mod frozen;
 mod hosts;
 mod locations;
+mod migrating;
 mod openid;
 mod people;
 mod postgres;

@@ -12,7 +12,7 @@ use crate::core::{Folder, code, error_of};
 #[path = "../../../../tests/harness/postgres.rs"]
 #[allow(dead_code, reason = "others use the rest")]
 #[allow(unreachable_pub, reason = "it belongs to the harness of whole-system tests")]
-mod server;
+pub(crate) mod server;
 
 /// A Core of its own on this database.
 pub(crate) fn beside(database: &Database) -> Folder {

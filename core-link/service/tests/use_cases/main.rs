@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails; helpers are not seen as tests")]
 
+// Databases of both kinds at once.
+mod copying;
 // Their databases were written by versions that knew only SQLite.
 mod migrations;
 #[path = "rules.rs"]

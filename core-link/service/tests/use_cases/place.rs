@@ -5,7 +5,7 @@
 #[allow(unreachable_pub, reason = "it belongs to the harness of whole-system tests")]
 mod postgres;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use postern_core::{
     sealing::MasterKey,
@@ -42,6 +42,13 @@ impl Place {
             Kind::Postgres => Some(Database::create()),
         };
         Self { folder, server }
+    }
+
+    /// On a server, with the master key of this file.
+    pub(crate) fn with_key(file: &Path, server: Database) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::copy(file, folder.path().join("master.key")).unwrap();
+        Self { folder, server: Some(server) }
     }
 
     pub(crate) fn key(&self) -> MasterKey {

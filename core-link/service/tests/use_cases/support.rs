@@ -93,6 +93,11 @@ impl Core {
         Self::open(Arc::clone(&self.place), Arc::clone(&self.clock)).await
     }
 
+    /// This Core again, after its store was moved.
+    pub(crate) async fn moved(self, place: Place) -> Self {
+        Self::open(Arc::new(place), self.clock).await
+    }
+
     /// Where its master key is, and on SQLite its database.
     pub(crate) fn folder(&self) -> &Path {
         self.place.folder.path()

@@ -25,11 +25,20 @@ const MIGRATION_TIMEOUT: &str = "60000";
 /// Connects, and brings the schema up to date.
 pub(super) async fn prepare(options: &PgConnectOptions, server: &ServerAddress) -> Result<(), OpenError> {
     let options = options.clone().options([("statement_timeout", MIGRATION_TIMEOUT)]);
-    let mut connection = connect(&options, server).await?;
-    migrations::run(&mut connection, server).await?;
+    let connection = connect_once(&options, server).await?;
     // What was done is committed.
     connection.close().await.ok();
     Ok(())
+}
+
+/// Brings the schema up to date, and stays connected.
+pub(super) async fn connect_once(
+    options: &PgConnectOptions,
+    server: &ServerAddress,
+) -> Result<PgConnection, OpenError> {
+    let mut connection = connect(options, server).await?;
+    migrations::run(&mut connection, server).await?;
+    Ok(connection)
 }
 
 /// Whether nothing has ever been stored in it under a master key.

@@ -26,6 +26,9 @@ const FILES: [(i64, &str, &str); 10] = [
     (10, "several Cores", include_str!("../../../migrations/sqlite/0010_several_cores.sql")),
 ];
 
+/// The version that this program writes.
+pub(in crate::store) const NEWEST: i64 = FILES[FILES.len() - 1].0;
+
 /// Brings the file up to date, each migration in a transaction.
 pub(super) async fn run(options: SqliteConnectOptions, path: &Path) -> Result<(), OpenError> {
     let failed =
