@@ -22,8 +22,9 @@ pub(crate) struct Form {
     /// People of `exactly-once`, and how long it takes until the last of them has come.
     pub(crate) enrolling: usize,
     pub(crate) enrolling_length: Duration,
-    /// What the system is limited to in `overload`, in calls per second; ten times as many come, for so long.
+    /// What the system is limited to in `overload`, in calls per second; so many times as many come, for so long.
     pub(crate) limit: u32,
+    pub(crate) overload_times: u32,
     pub(crate) overload: Duration,
     /// With one there is one Core as well: fewer tunnels hold fewer calls.
     pub(crate) overload_edges: usize,
@@ -49,6 +50,7 @@ impl Form {
             enrolling: 1000,
             enrolling_length: Duration::from_secs(60),
             limit: 300,
+            overload_times: 10,
             overload: Duration::from_secs(60),
             overload_edges: 3,
             plays_haproxy: true,
@@ -71,7 +73,8 @@ impl Form {
             storm_part: 2,
             enrolling: 40,
             enrolling_length: Duration::from_secs(10),
-            limit: 40,
+            limit: 120,
+            overload_times: 4,
             overload: Duration::from_secs(10),
             overload_edges: 1,
             plays_haproxy: false,

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use postern_tests::Client;
-use tokio::{runtime::Handle, task::JoinSet, time::MissedTickBehavior};
+use tokio::{runtime::Handle, task::JoinSet, time::sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -17,6 +17,8 @@ const LONGEST: Duration = Duration::from_mins(10);
 /// One visit of so many is a login, which has two calls, and one of so many an enrollment, which has three.
 const LOGIN_EVERY: usize = 25;
 pub(crate) const ENROLLMENT_EVERY: usize = 500;
+/// Calls that are due are made up for, all at once, unless this machine itself stood still for longer: nobody would call then.
+const LATE_MAX: Duration = Duration::from_millis(150);
 /// A call that took longer has met what went wrong.
 pub(crate) const SLOW: Duration = Duration::from_millis(200);
 
@@ -33,6 +35,8 @@ pub(crate) struct Tally {
     pub(crate) samples: Vec<Sample>,
     pub(crate) asked: Vec<Effect>,
     pub(crate) told: Vec<Effect>,
+    /// How long this machine stood still, each time.
+    pub(crate) stalls: Vec<Duration>,
 }
 
 /// Who calls, for what, and how often.
@@ -68,17 +72,21 @@ impl Load {
 }
 
 async fn send_until(stop: CancellationToken, client: Client, plan: Plan) -> Tally {
-    let begun = Instant::now();
-    let mut tick = tokio::time::interval(plan.between_visits());
-    tick.set_missed_tick_behavior(MissedTickBehavior::Burst);
+    let (begun, interval) = (Instant::now(), plan.between_visits());
     let (mut visits, mut tally, mut number) = (JoinSet::new(), Tally::default(), 0);
+    let mut due = begun;
     while begun.elapsed() < LONGEST {
         tokio::select! {
             () = stop.cancelled() => break,
             Some(visit) = visits.join_next() => tally.take(visit),
-            _ = tick.tick() => {
+            () = sleep_until(due.into()) => {
+                let late = due.elapsed();
+                if late > LATE_MAX {
+                    tally.stalls.push(late);
+                    due += late;
+                }
                 visits.spawn(plan.clone().visit(Visit::new(client.clone()), number));
-                number += 1;
+                (due, number) = (due + interval, number + 1);
             }
         }
     }
@@ -130,6 +138,7 @@ impl Tally {
         self.samples.extend(other.samples);
         self.asked.extend(other.asked);
         self.told.extend(other.told);
+        self.stalls.extend(other.stalls);
     }
 
     pub(crate) fn failures(&self) -> impl Iterator<Item = (&'static str, &str)> {

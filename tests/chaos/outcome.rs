@@ -122,5 +122,8 @@ fn reasons(tally: &Tally) -> Vec<String> {
     let line = |(reason, (times, first)): (String, (usize, Duration))| {
         format!("{times} times, first after {first:.1?}, {reason}")
     };
-    reasons.into_iter().map(line).chain(slowest).collect()
+    let stalls = tally.stalls.iter().max();
+    let stalls =
+        stalls.map(|longest| format!("this machine stood still {} times, up to {longest:.1?}", tally.stalls.len()));
+    reasons.into_iter().map(line).chain(slowest).chain(stalls).collect()
 }

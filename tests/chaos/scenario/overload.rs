@@ -1,4 +1,4 @@
-//! Ten times as many calls as the system can serve: it serves as many as before, logins first, and refuses the rest at once.
+//! Many times as many calls as the system can serve: it serves as many as before, logins first, and refuses the rest at once.
 //!
 //! Cores get so little processor time that they serve about a known number of calls. What they serve exactly is measured
 //! first, by devices that wait for each answer before they poll again.
@@ -22,9 +22,8 @@ use crate::{
     visit::{Sample, Visit},
 };
 
-const TIMES: u32 = 10;
 /// One call of so many that can be served is part of a login.
-const LOGIN_PART: u32 = 5;
+const LOGIN_PART: u32 = 10;
 /// So few are under way at a time that none is refused.
 const CALLERS: usize = 16;
 /// Of a processor, to begin with.
@@ -46,7 +45,7 @@ pub(super) async fn play(stage: &mut Stage<'_>) -> Result<Outcome> {
     let (limit, calibrating) = capacity(stage, &people).await?;
     all.append(calibrating);
 
-    let crowd = Crowd::begin(stage, &people, wanted * TIMES);
+    let crowd = Crowd::begin(stage, &people, wanted * stage.form.overload_times);
     tokio::time::sleep(stage.form.overload).await;
     let (polls, logins) = crowd.end().await?;
     let over = Instant::now();
