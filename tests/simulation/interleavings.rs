@@ -24,6 +24,7 @@ mod sync {
 mod in_flight;
 
 #[path = "../../core-link/src/tunnel/permits.rs"]
+#[allow(dead_code, reason = "polls and people take permits in the same way")]
 mod permits;
 
 /// Who waits. Counts how often it left, in whichever way.

@@ -108,7 +108,9 @@ impl<H: Handler> Tunnel<H> {
         } else {
             (&self.requests, &self.request_permits)
         };
-        let Some(permit) = permits.take() else {
+        let is_poll = matches!(payload, core_request::Payload::InstanceInfo(_));
+        let permit = if is_poll { permits.take_for_poll() } else { permits.take() };
+        let Some(permit) = permit else {
             self.refuse(envelope.id, Rejection::new(Code::ResourceExhausted, "too many requests at once"));
             return;
         };

@@ -7,6 +7,7 @@ use std::{
 
 use postern_core_link::{Limits, Reply, Request, Supervisor, SupervisorConfig, testing::Manner};
 use postern_proto::{
+    client_types::InstanceInfoRequest,
     limits::{APPROVAL_BUDGET, REQUEST_BUDGET},
     link::{Probe, RequestContext},
     proxy::{AwaitRemoteMfaFinishRequest, CoreRequest, DeviceInfo, core_request, core_response},
@@ -251,6 +252,22 @@ async fn one_request_too_many_is_refused_at_once() {
 
     assert_eq!(in_time(tunnel.reply(3)).await, rejected(Code::ResourceExhausted, "too many requests at once"));
     assert_eq!(status(&core, |status| status.in_flight > 0).await.in_flight, 2);
+}
+
+#[tokio::test]
+async fn polls_leave_a_quarter_of_the_room_to_people() {
+    let mut edge = postern_core_link::testing::FakeEdge::start(Manner::Ours).await;
+    let limits = Limits { requests_max: 4, ..Limits::default() };
+    let never = |_: Request| std::future::pending::<Reply>();
+    let core = Supervisor::start(SupervisorConfig { limits, ..config() }, Answering(never));
+    core.set_edges(vec![edge.edge(EDGE)]);
+    let mut tunnel = in_time(edge.tunnel()).await;
+    for id in 1..=4 {
+        tunnel.send(id, core_request::Payload::InstanceInfo(InstanceInfoRequest::default())).await;
+    }
+    assert_eq!(in_time(tunnel.reply(4)).await, rejected(Code::ResourceExhausted, "too many requests at once"));
+    tunnel.send(5, start("a")).await;
+    in_time(status(&core, |status| status.in_flight == 4)).await;
 }
 
 #[tokio::test]
