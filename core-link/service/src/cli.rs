@@ -13,6 +13,7 @@ use std::{
 };
 
 use anyhow::Context;
+use clap::error::ErrorKind;
 use tokio::sync::mpsc;
 
 use crate::{
@@ -42,7 +43,7 @@ pub fn main(
         Err(error) => {
             // Its own exit code says whether this was a call for help.
             let code = u8::try_from(error.exit_code()).unwrap_or(FAILED);
-            return if error.print().is_ok() { code.into() } else { FAILED.into() };
+            return if usage(&error).is_ok() { code.into() } else { FAILED.into() };
         }
     };
     let config = match Config::load(&arguments.flags, environment) {
@@ -59,6 +60,17 @@ pub fn main(
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&arguments, &format!("{error:#}"), FAILED),
     }
+}
+
+/// Help, or what is wrong with the command line; that repeats what was typed, unless it may hold a password.
+fn usage(error: &clap::Error) -> io::Result<()> {
+    let text = error.render().to_string();
+    let is_help = !error.use_stderr() || error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
+    if !is_help && text.contains("://") && text.contains('@') {
+        let told = "error: an address stands where none is expected; it is not shown, as it may hold a password";
+        return writeln!(io::stderr(), "{told}\n\nFor more information, try '--help'.");
+    }
+    error.print()
 }
 
 fn run_serve(config: Config) -> anyhow::Result<()> {

@@ -223,6 +223,22 @@ fn a_password_comes_from_a_file_and_is_never_told() {
 }
 
 #[test]
+fn an_address_that_stands_in_the_wrong_place_is_not_shown() {
+    let folder = Folder::new();
+    for line in [
+        "serve postgres://core:hunter2@db/postern",
+        "postgres://core:hunter2@db/postern",
+        "serve --databse postgres://core:hunter2@db/postern",
+        "serve --databse=postgres://core:hunter2@db/postern",
+        "edge add postgres://core:hunter2@db/postern",
+    ] {
+        let refused = folder.run(line);
+        assert_eq!(code(&refused), 2, "{line}");
+        assert!(!format!("{refused:?}").contains("hunter2") && told(&refused).contains("--help"), "{refused:?}");
+    }
+}
+
+#[test]
 fn a_server_that_is_not_up_yet_is_waited_for_and_told_of_once() {
     let (_keep, server) = strict_server();
     server.stop().unwrap();
