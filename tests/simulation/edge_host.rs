@@ -22,7 +22,7 @@ use postern_proto::{
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
     task::JoinSet,
-    time::{Instant, sleep},
+    time::{Instant, sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 use tonic::Code;
@@ -36,6 +36,8 @@ use crate::{
 
 /// Between "I leave" and the end of accepting.
 const DRAIN_DELAY: Duration = Duration::from_millis(200);
+/// For a call's one line: who never sends it holds up no end of the Edge.
+const HEAD_MAX: Duration = Duration::from_secs(1);
 /// A simulated clock moves in steps of a millisecond, and a task may run some of them later.
 const LATENESS_MAX: Duration = Duration::from_millis(20);
 
@@ -104,7 +106,7 @@ async fn answer(stream: TcpStream, client: CoreClient, scene: Scene, name: Strin
     let name = name.as_str();
     let mut stream = BufReader::new(stream);
     let mut line = String::new();
-    if stream.read_line(&mut line).await.is_err() {
+    if !matches!(timeout(HEAD_MAX, stream.read_line(&mut line)).await, Ok(Ok(_))) {
         return;
     }
     let Some((operation, payload, budget)) = parse(&line) else { return };

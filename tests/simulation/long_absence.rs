@@ -85,9 +85,7 @@ fn in_fake_time(absence: Absence) -> Return {
         let edges = adopt_all(folder.path()).await;
         // Adoption takes real sockets. From here on there are none, so nothing is waited for but the clock.
         pause();
-        let return_ = leave_and_come_back(absence, &edges, folder.path()).await;
-        edges.into_iter().for_each(drop);
-        return_
+        leave_and_come_back(absence, &edges, folder.path()).await
     })
 }
 
@@ -242,8 +240,7 @@ impl PipeNetwork {
 
     fn leave(&self) {
         self.0.is_away.store(true, Ordering::SeqCst);
-        let cut = std::mem::take(&mut *self.0.connections.lock().unwrap_or_else(PoisonError::into_inner));
-        drop(cut);
+        drop(std::mem::take(&mut *self.0.connections.lock().unwrap_or_else(PoisonError::into_inner)));
     }
 
     fn come_back(&self) {

@@ -60,7 +60,9 @@ pub(crate) struct Dial {
 
 /// Every dial of one run. Clones are the same.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Dials(Arc<Mutex<Vec<(Dial, Arc<Fuse>)>>>);
+pub(crate) struct Dials(Arc<Mutex<Vec<Noted>>>);
+
+type Noted = (Dial, Arc<Fuse>);
 
 impl Dials {
     pub(crate) fn since(&self, at: Duration) -> Vec<Dial> {
@@ -78,7 +80,7 @@ impl Dials {
         fuse
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<(Dial, Arc<Fuse>)>> {
+    fn lock(&self) -> MutexGuard<'_, Vec<Noted>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
