@@ -13,6 +13,7 @@ use std::{
 };
 
 use postern_core::{
+    activity,
     sealing::MasterKey,
     secret::Secret,
     store::{Address, Operation, Outcome, Replay, ServerAddress, Store, StoreError},
@@ -119,6 +120,10 @@ async fn change(store: &Store, subject: String) -> Result<(), StoreError> {
     store.write(move |tx| Box::pin(async move { note(tx, &subject).await })).await
 }
 
+async fn reads(store: &Store) -> bool {
+    store.read::<_, StoreError, _>(|tx| Box::pin(activity::newest(tx, 1))).await.is_ok()
+}
+
 async fn operate(store: &Store, subject: String) -> Result<(), StoreError> {
     let operation = Operation { id: subject.clone(), kind: "test", payload: Vec::new() };
     let done = store.operate(Some(operation), |tx| {
@@ -149,7 +154,8 @@ fn told(outcome: Result<(), StoreError>) -> Told {
 async fn recovers(stores: &[Store; 2]) {
     let began = Instant::now();
     for (number, store) in stores.iter().enumerate() {
-        while change(store, format!("after {number}")).await.is_err() {
+        let after = || async { change(store, format!("after {number}")).await.is_ok() && reads(store).await };
+        while !after().await {
             assert!(began.elapsed() < RECOVERY_MAX, "still away");
             sleep(Duration::from_millis(20)).await;
         }
@@ -174,7 +180,7 @@ async fn judge(asked: &Asked, store: &Store) {
         *counted.entry(*told).or_default() += 1;
     }
     println!("{counted:?}");
-    assert!(counted.get(&Told::Done).is_some_and(|done| *done > 50), "{counted:?}");
+    assert!(counted.get(&Told::Done).is_some_and(|done| *done > 10), "{counted:?}");
 }
 
 enum Reply {

@@ -36,8 +36,6 @@ const WAITING_MAX: usize = 1024;
 const CHANGE_TIME_MAX: Duration = Duration::from_secs(3);
 /// A use case runs a dozen statements, each of them within a millisecond or two.
 const ATTEMPT_TIME_MAX: Duration = Duration::from_secs(2);
-/// Collisions after which a change wants to be alone: the first is often over when it tries again.
-const COLLISIONS_MAX: u32 = 1;
 /// Before another attempt after a connection was lost; doubles, and is jittered.
 const PAUSE_FIRST: Duration = Duration::from_millis(4);
 const PAUSE_MAX: Duration = Duration::from_millis(100);
@@ -64,6 +62,8 @@ pub(in crate::store) enum Work {
 enum Failure {
     /// Certainly undone, and worth trying again.
     Again(StoreError),
+    /// The same, because of another change.
+    Collided(StoreError),
     /// The connection was lost while it was committed.
     InDoubt(StoreError),
     Final(StoreError),
@@ -123,23 +123,26 @@ async fn change<T, F>(
 where
     F: for<'a> FnOnce(&'a mut Tx) -> BoxFuture<'a, (T, Effects)> + Clone + Send,
 {
-    let (mut doubt, mut collisions) = (None, 0);
+    let (mut doubt, mut company) = (None, Company::Others);
     for attempts in 1.. {
-        let company = if collisions < COLLISIONS_MAX { Company::Others } else { Company::Nobody };
         let tried = attempt(&mut lease, job.clone(), (company, end)).await;
         let error = match (tried, kind) {
             (Ok(value), _) => return Ok(value),
             (Err(Failure::InDoubt(error)), Work::Claimed) => doubt.insert(error).share(),
-            (Err(Failure::Again(error)), _) if is_worth_repeating(&error, attempts) => error,
-            (Err(Failure::Again(error) | Failure::InDoubt(error) | Failure::Final(error)), _) => {
+            (Err(Failure::Again(error)), _) => error,
+            (Err(Failure::Collided(error)), _) if is_worth_repeating(&error, attempts) => {
+                company = Company::Nobody;
+                if lease.session().is_reusable() {
+                    metrics::counter!("postern_core_store_repeats_total").increment(1);
+                    continue;
+                }
+                error
+            }
+            (Err(Failure::Collided(error) | Failure::InDoubt(error) | Failure::Final(error)), _) => {
                 return Err(doubt.unwrap_or(error));
             }
         };
         metrics::counter!("postern_core_store_repeats_total").increment(1);
-        if lease.session().is_reusable() && Instant::now() < end {
-            collisions += 1;
-            continue;
-        }
         drop(lease);
         let again = async {
             sleep(pause_after(attempts)).await;
@@ -179,7 +182,7 @@ where
     let failure = match (tx.session().health().clone(), effects) {
         (Health::Sound, Effects::Keep) => return commit(tx).await.map(|()| value),
         (Health::Sound | Health::Aborted(_), Effects::Undo) => None,
-        (Health::Conflict(source), _) => Some(Failure::Again(before_commit(source))),
+        (Health::Conflict(source), _) => Some(Failure::Collided(before_commit(source))),
         (Health::Lost(source), _) => Some(Failure::Again(StoreError::Unavailable { source })),
         (Health::Aborted(source), Effects::Keep) => Some(Failure::Final(StoreError::Failed { source })),
         (Health::Busy, _) => Some(Failure::Final(StoreError::TimedOut)),
@@ -206,7 +209,7 @@ async fn commit(tx: &mut Tx) -> Result<(), Failure> {
     let is_undone = is_undone_for_certain(&source);
     let source = Arc::new(source);
     Err(if is_undone {
-        Failure::Again(before_commit(source))
+        Failure::Collided(before_commit(source))
     } else {
         Failure::InDoubt(StoreError::Uncertain { source })
     })
