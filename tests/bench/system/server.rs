@@ -34,6 +34,9 @@ impl Server {
 
     /// A database with all that is in another, which nobody uses now.
     pub(crate) fn copy(&self, database: &str, from: &str) -> Result<()> {
+        // Of a store that was closed, the last session may still be leaving.
+        let leave = format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{from}'");
+        self.postgres.execute("postgres", &leave)?;
         self.postgres.execute("postgres", &format!("CREATE DATABASE {database} TEMPLATE {from}"))?;
         Ok(())
     }

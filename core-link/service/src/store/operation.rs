@@ -67,29 +67,32 @@ where
     F: for<'a> FnOnce(&'a mut Tx) -> BoxFuture<'a, Outcome<R>> + Send,
     R: Replay,
 {
-    if let Some(claim) = &claim
-        && !claim.take(tx).await?
-    {
-        return Ok((claim.stored_reply(tx).await?, Effects::Keep));
+    let mut place = None;
+    if let Some(claim) = &claim {
+        place = claim.take(tx).await?;
+        if place.is_none() {
+            return Ok((claim.stored_reply(tx).await?, Effects::Keep));
+        }
     }
     let reply = match job(tx).await {
         Outcome::Commit(reply) => reply,
         Outcome::Refuse(reply, entry) => {
             tx.undo().await?;
             tx.record(&entry).await?;
-            if let Some(claim) = &claim
-                && !claim.take(tx).await?
-            {
-                // Undoing let go of the claim for a moment, and a repeat took it, refused as this one, and was faster.
-                return Ok((claim.stored_reply(tx).await?, Effects::Undo));
+            if let Some(claim) = &claim {
+                place = claim.take(tx).await?;
+                if place.is_none() {
+                    // Undoing let go of the claim for a moment, and a repeat took it, refused as this one, and was faster.
+                    return Ok((claim.stored_reply(tx).await?, Effects::Undo));
+                }
             }
             reply
         }
         Outcome::Fail(reply) => return Ok((reply, Effects::Undo)),
     };
-    if let Some(claim) = &claim {
+    if let (Some(claim), Some(place)) = (&claim, &place) {
         let stored = reply.to_stored();
-        claim.settle(tx, &stored).await?;
+        claim.settle(tx, place, &stored).await?;
     }
     Ok((reply, Effects::Keep))
 }
@@ -108,15 +111,15 @@ impl Claim {
         Place { table: "operations", column: "sealed_reply", row: &self.digest }
     }
 
-    /// False: somebody had it first, within the window.
-    async fn take(&self, tx: &mut Tx) -> Result<bool, StoreError> {
+    /// Where its row is. `None`: somebody had it first, within the window.
+    async fn take(&self, tx: &mut Tx) -> Result<Option<String>, StoreError> {
         let expires_at = tx.now().after(REPLAY_WINDOW);
         tx.claim_operation(&self.digest, expires_at).await
     }
 
-    async fn settle(&self, tx: &mut Tx, reply: &[u8]) -> Result<(), StoreError> {
+    async fn settle(&self, tx: &mut Tx, place: &str, reply: &[u8]) -> Result<(), StoreError> {
         let sealed = tx.sealer().seal(self.place(), reply);
-        tx.settle_operation(&self.digest, &sealed).await
+        tx.settle_operation(place, &sealed).await
     }
 
     async fn stored_reply<R: Replay>(&self, tx: &mut Tx) -> Result<R, StoreError> {

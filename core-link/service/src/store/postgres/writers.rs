@@ -1,7 +1,7 @@
 //! Changes on Postgres: each a serializable transaction, run again when it collides with another one.
 //!
-//! So a use case may look and then change as if it were alone, on every Core. One that collided and collides again is
-//! alone: all others, on every Core, wait for it, so that a row that everybody wants starves nobody. A change ends also
+//! So a use case may look and then change as if it were alone, on every Core. One that collided several times
+//! is alone: all others, on every Core, wait for it, so that a row that everybody wants starves nobody. A change ends also
 //! when its caller has left, and what it tells leaves only from the attempt that was committed.
 
 use std::{
@@ -36,6 +36,9 @@ const WAITING_MAX: usize = 1024;
 const CHANGE_TIME_MAX: Duration = Duration::from_secs(3);
 /// A use case runs a dozen statements, each of them within a millisecond or two.
 const ATTEMPT_TIME_MAX: Duration = Duration::from_secs(2);
+/// Collisions after which a change wants to be alone. Few of many are for one row: most only lie beside each other in an
+/// index, and alone means that nobody shares its wait for the disk.
+const COLLISIONS_MAX: u32 = 3;
 /// Before another attempt after a connection was lost; doubles, and is jittered.
 const PAUSE_FIRST: Duration = Duration::from_millis(4);
 const PAUSE_MAX: Duration = Duration::from_millis(100);
@@ -123,15 +126,16 @@ async fn change<T, F>(
 where
     F: for<'a> FnOnce(&'a mut Tx) -> BoxFuture<'a, (T, Effects)> + Clone + Send,
 {
-    let (mut doubt, mut company) = (None, Company::Others);
+    let (mut doubt, mut collisions) = (None, 0);
     for attempts in 1.. {
+        let company = if collisions < COLLISIONS_MAX { Company::Others } else { Company::Nobody };
         let tried = attempt(&mut lease, job.clone(), (company, end)).await;
         let error = match (tried, kind) {
             (Ok(value), _) => return Ok(value),
             (Err(Failure::InDoubt(error)), Work::Claimed) => doubt.insert(error).share(),
             (Err(Failure::Again(error)), _) => error,
             (Err(Failure::Collided(error)), _) if is_worth_repeating(&error, attempts) => {
-                company = Company::Nobody;
+                collisions += 1;
                 if lease.session().is_reusable() {
                     metrics::counter!("postern_core_store_repeats_total").increment(1);
                     continue;
