@@ -12,6 +12,9 @@ use tokio::time::Instant;
 
 /// So many requests a Core works on at the same time: with fewer in flight none of them waits for its turn.
 const BUSY_MIN: usize = 32;
+/// With so many in flight after a reply, the place that became free is the only one: what comes takes it, and waits for the
+/// next. Polls are let in up to here only, so a measure that began later would never be put right while they press.
+const MEASURED_MIN: usize = BUSY_MIN - 1;
 /// Replies come in bunches, as one read of the socket brings them; over this much time they even out.
 const SAMPLE_MIN: Duration = Duration::from_millis(50);
 /// A sample counts for a quarter: a change is believed within a few hundred milliseconds.
@@ -72,7 +75,7 @@ impl Meter {
             self.busy += now.saturating_duration_since(before);
             self.replies += 1;
         }
-        self.before = (in_flight >= BUSY_MIN).then_some(now);
+        self.before = (in_flight >= MEASURED_MIN).then_some(now);
         if self.busy >= SAMPLE_MIN {
             self.take_sample(pace);
         }
@@ -138,9 +141,20 @@ mod tests {
             now += Duration::from_secs(1);
             meter.count(&pace, now, BUSY_MIN);
             now += Duration::from_millis(2);
-            meter.count(&pace, now, BUSY_MIN - 1);
+            meter.count(&pace, now, MEASURED_MIN - 1);
         }
         assert_near(pace.wait_behind(BUSY), Duration::from_millis(200));
+    }
+
+    #[test]
+    fn a_core_that_was_slow_is_trusted_again_while_polls_take_every_free_place() {
+        let (pace, mut meter) = (Pace::new(Instant::now()), Meter::default());
+        reply_every(Duration::from_millis(100), 20, (&pace, &mut meter));
+        let slow = pace.since + Duration::from_secs(2);
+        for reply in 1..=200 {
+            meter.count(&pace, slow + Duration::from_millis(5) * reply, BUSY_MIN - 1);
+        }
+        assert_near(pace.wait_behind(BUSY), Duration::from_millis(500));
     }
 
     #[test]
