@@ -1,6 +1,9 @@
 //! Calls at a fixed rate, whether or not answers come, and what became of each.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, Result};
 use postern_tests::Client;
@@ -164,10 +167,22 @@ impl Tally {
         waits.get((waits.len() * percent).div_ceil(100).saturating_sub(1)).copied().unwrap_or_default()
     }
 
-    /// From `fault` to the beginning of the last call that still met it before `end`.
+    /// From `fault` until people were served as ever, before `end`: no call failed any more, and not more than now and then one
+    /// was slow.
     pub(crate) fn recovery(&self, fault: Instant, end: Instant) -> Duration {
-        let met = |sample: &&Sample| sample.failure.is_some() || sample.took > SLOW;
-        let within = self.samples.iter().filter(|sample| (fault..end).contains(&sample.at)).filter(met);
-        within.map(|sample| sample.at.duration_since(fault)).max().unwrap_or_default()
+        const SPAN: Duration = Duration::from_millis(250);
+        const SLOW_PART: usize = 10;
+        let mut spans = BTreeMap::<u128, (usize, usize)>::new();
+        let mut last_failure = Duration::ZERO;
+        for sample in self.samples.iter().filter(|sample| (fault..end).contains(&sample.at)) {
+            let after = sample.at.duration_since(fault);
+            let (all, slow) = spans.entry(after.as_millis() / SPAN.as_millis()).or_default();
+            (*all, *slow) = (*all + 1, *slow + usize::from(sample.took > SLOW));
+            if sample.failure.is_some() {
+                last_failure = last_failure.max(after);
+            }
+        }
+        let slow = spans.iter().rev().find(|(_, (all, slow))| slow * SLOW_PART > *all);
+        last_failure.max(slow.map(|(span, _)| SPAN * (*span as u32 + 1)).unwrap_or_default())
     }
 }

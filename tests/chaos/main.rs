@@ -26,7 +26,7 @@ use crate::{
     form::Form,
     outcome::Outcome,
     place::Place,
-    scenario::{Scenario, Stage, programme},
+    scenario::{Scenario, Stage, long_absence, programme},
     system::{Hosts, Setup, System},
 };
 
@@ -72,6 +72,11 @@ fn play(args: &Args) -> Result<ExitCode> {
     let form = if args.short { Form::short() } else { Form::full() };
     namespaces::remove_leftovers().context("is this root?")?;
     let (mut played, mut missed) = (0, 0);
+    if args.wants(long_absence::NAME) {
+        let outcome = long_absence::play();
+        print(&outcome);
+        (played, missed) = (1, usize::from(!outcome.is_met));
+    }
     for (setup, mut scenarios) in programme(&form) {
         scenarios.retain(|scenario| args.wants(&scenario.name(setup.front)));
         if scenarios.is_empty() {

@@ -3,6 +3,7 @@
 mod exactly_once;
 mod kill_core;
 mod kill_edge;
+pub(crate) mod long_absence;
 mod lost_core;
 mod lost_host;
 mod lost_tunnels;

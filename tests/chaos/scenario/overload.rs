@@ -66,6 +66,8 @@ pub(super) async fn play(stage: &mut Stage<'_>) -> Result<Outcome> {
     let normal = all.recovery(over, Instant::now());
     let refusal_max = REFUSAL_MAX.max(stage.form.noise);
     let verdict = ledger.close(&all).await?;
+    let turned_away = all.samples.iter().filter(|sample| is_shed(sample) && sample.step != "poll");
+    let why = turned_away.filter_map(|sample| sample.failure.clone()).next_back().unwrap_or_default();
     // What is refused is not failed.
     let shed = all.samples.iter_mut().filter(|sample| is_shed(sample)).map(|sample| sample.failure = None).count();
     let note = format!("{goodput:.0}/s of {limit:.0}/s, {shed} refused, {:.1} % of logins", 100.0 * succeeded);
@@ -76,7 +78,7 @@ pub(super) async fn play(stage: &mut Stage<'_>) -> Result<Outcome> {
         .and("goodput at least 90 % of the limit", goodput >= 0.9 * limit, note)
         .and("95 % of logins succeed", succeeded >= 0.95, rest)
         .and(&refusals, refused <= refusal_max, String::new())
-        .and("an Edge under 256 MiB", memory < MEMORY_MAX_KIB, String::new()))
+        .and("an Edge under 256 MiB", memory < MEMORY_MAX_KIB, why))
 }
 
 /// Polls and logins beside each other.
