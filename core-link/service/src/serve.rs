@@ -104,7 +104,10 @@ async fn open(config: &Config) -> Result<(Option<StoreLock>, Installation), Serv
         Address::File(file) => Some(StoreLock::take_within(file, STORE_PATIENCE).await?),
         Address::Server(_) => None,
     };
-    Ok((lock, Installation::open(config).await?))
+    let installation = Installation::open(config).await?;
+    // Edges send all they have the moment a tunnel is up.
+    installation.store.connect().await;
+    Ok((lock, installation))
 }
 
 async fn serve(mut running: Running, installation: &Installation, signals: &mut Signals) -> Result<(), ServeError> {

@@ -191,6 +191,15 @@ impl Store {
         &self.shared.part.core
     }
 
+    /// Connects to the server as often as it will be needed, where there is one. What cannot be had now is made when it is
+    /// needed.
+    pub async fn connect(&self) {
+        match &self.shared.database {
+            Database::Sqlite(_) => {}
+            Database::Postgres(database) => database.connect().await,
+        }
+    }
+
     /// Finishes what is queued and closes the database.
     pub async fn close(&self) {
         match &self.shared.database {

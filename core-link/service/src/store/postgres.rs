@@ -86,6 +86,10 @@ impl Database {
         Ok(database)
     }
 
+    pub(super) async fn connect(&self) {
+        tokio::join!(self.readers.connect_all(), self.writers.connect_all());
+    }
+
     pub(super) fn readers(&self) -> usize {
         READERS as usize
     }

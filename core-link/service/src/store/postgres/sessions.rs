@@ -56,6 +56,12 @@ impl Sessions {
         Self { options, absence, presence, part, turns, idle: Mutex::default() }
     }
 
+    /// Makes every session that there may be.
+    pub(super) async fn connect_all(&self) {
+        // Each goes back when all are there.
+        drop(join_all((0..self.turns.available_permits()).map(|_| self.lease())).await);
+    }
+
     pub(super) async fn lease(&self) -> Result<Lease<'_>, StoreError> {
         self.lease_by(Instant::now() + ACQUIRE_TIMEOUT).await
     }

@@ -107,6 +107,10 @@ impl Writers {
         answered.await.map_err(|_| StoreError::WriterFailed)?
     }
 
+    pub(super) async fn connect_all(&self) {
+        self.sessions.connect_all().await;
+    }
+
     /// Finishes what has begun.
     pub(super) async fn close(&self) {
         self.seats.close();
