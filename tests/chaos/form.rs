@@ -22,13 +22,9 @@ pub(crate) struct Form {
     /// People of `exactly-once`, and how long it takes until the last of them has come.
     pub(crate) enrolling: usize,
     pub(crate) enrolling_length: Duration,
-    /// What the system is limited to in `overload`, in calls per second; so many times as many come, for so long.
-    pub(crate) limit: u32,
-    pub(crate) overload_times: u32,
-    pub(crate) overload: Duration,
-    /// With one there is one Core as well: fewer tunnels hold fewer calls.
-    pub(crate) overload_edges: usize,
-    pub(crate) plays_haproxy: bool,
+    /// Also what needs the full form: `overload`, since unoptimized programs use up so little processor time as it leaves them
+    /// in too coarse steps to be measured, and what is played with HAProxy.
+    pub(crate) plays_all: bool,
     /// Times that slow calls are held.
     pub(crate) waves: usize,
     /// Waits that differ by less tell of this machine, not of Postern.
@@ -49,11 +45,7 @@ impl Form {
             storm_part: 4,
             enrolling: 1000,
             enrolling_length: Duration::from_secs(60),
-            limit: 300,
-            overload_times: 10,
-            overload: Duration::from_secs(60),
-            overload_edges: 3,
-            plays_haproxy: true,
+            plays_all: true,
             waves: 3,
             noise: Duration::from_millis(5),
         }
@@ -73,11 +65,7 @@ impl Form {
             storm_part: 2,
             enrolling: 40,
             enrolling_length: Duration::from_secs(10),
-            limit: 120,
-            overload_times: 4,
-            overload: Duration::from_secs(10),
-            overload_edges: 1,
-            plays_haproxy: false,
+            plays_all: false,
             waves: 1,
             noise: Duration::from_millis(100),
         }

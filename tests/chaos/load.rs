@@ -170,6 +170,11 @@ impl Tally {
     /// From `fault` until people were served as ever, before `end`: no call failed any more, and not more than now and then one
     /// was slow.
     pub(crate) fn recovery(&self, fault: Instant, end: Instant) -> Duration {
+        self.recovery_from(SLOW, fault, end)
+    }
+
+    /// The same where a call is slow when it takes longer than that.
+    pub(crate) fn recovery_from(&self, too_long: Duration, fault: Instant, end: Instant) -> Duration {
         const SPAN: Duration = Duration::from_millis(250);
         const SLOW_PART: usize = 10;
         let mut spans = BTreeMap::<u128, (usize, usize)>::new();
@@ -177,7 +182,7 @@ impl Tally {
         for sample in self.samples.iter().filter(|sample| (fault..end).contains(&sample.at)) {
             let after = sample.at.duration_since(fault);
             let (all, slow) = spans.entry(after.as_millis() / SPAN.as_millis()).or_default();
-            (*all, *slow) = (*all + 1, *slow + usize::from(sample.took > SLOW));
+            (*all, *slow) = (*all + 1, *slow + usize::from(sample.took > too_long));
             if sample.failure.is_some() {
                 last_failure = last_failure.max(after);
             }

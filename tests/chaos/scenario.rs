@@ -87,13 +87,13 @@ pub(crate) fn programme(form: &Form) -> Vec<(Setup, Vec<Scenario>)> {
     let cores = vec![KillCore, StopCore, HalfOpen, Postgres, Rolling];
     let mut programme = vec![
         (whole, [edges.clone(), cores].concat()),
-        (Setup { edges: form.overload_edges, ..if form.overload_edges == 1 { small } else { whole } }, vec![Overload]),
         (Setup { cores: Cores::TwoInZones, edges: 4, ..whole }, vec![ExactlyOnce]),
         (Setup { edges: form.storm_edges, tunnels: relayed, ..whole }, vec![Storm]),
         (small, vec![SlowCalls]),
         (Setup { tunnels: relayed, ..small }, vec![PoorNetwork]),
     ];
-    if form.plays_haproxy {
+    if form.plays_all {
+        programme.push((whole, vec![Overload]));
         programme.push((Setup { front: Front::HaProxy, ..whole }, edges));
     }
     programme
