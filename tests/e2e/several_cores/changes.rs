@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Instant};
 
 use postern_tests::{Cluster, cluster::START_LIMIT, eventually};
+use time::OffsetDateTime;
 
 use super::{FOLLOWED_WITHIN, hearing::Hearing, two_cores};
 use crate::certificate_push::{Certificates, handshake};
@@ -17,6 +18,10 @@ async fn every_core_dials_every_edge_and_says_what_it_sees_itself() {
         since.push(listed[0]["since"].clone());
     }
 
+    // Times are told in whole seconds.
+    let second = OffsetDateTime::now_utc().unix_timestamp();
+    let is_over = || async { OffsetDateTime::now_utc().unix_timestamp() > second };
+    eventually("the next second", START_LIMIT, is_over).await.expect("time goes on");
     cluster.beside[0].kill().expect("kill core-2");
     let gone = cluster.beside[0].commands().json(&["edge", "list"]).await.expect("edge list");
     assert_eq!(gone[0]["state"], "offline", "{gone}");
