@@ -5,6 +5,7 @@ use std::{
     fs,
     net::TcpListener,
     os::unix::fs::PermissionsExt as _,
+    process::Command,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -18,6 +19,7 @@ use postern_core::{
     secret::Secret,
     store::{Address, Operation, Outcome, Replay, ServerAddress, Store, StoreError},
 };
+use tempfile::TempDir;
 use tokio::{task::JoinSet, time::sleep};
 
 use crate::{
@@ -26,6 +28,8 @@ use crate::{
 };
 
 const WRITERS: usize = 8;
+/// More than there are sessions.
+const ASKING: usize = 60;
 /// A caller leaves after 4 s.
 const WAIT_MAX: Duration = Duration::from_millis(3500);
 const RECOVERY_MAX: Duration = Duration::from_secs(3);
@@ -64,17 +68,7 @@ async fn sessions_that_are_ended_under_load_leave_each_change_one_outcome() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_is_away_for_seconds_is_told_of_truly_and_soon_used_again() {
-    let folder = tempfile::Builder::new().permissions(fs::Permissions::from_mode(0o755)).tempdir().unwrap();
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let server = Postgres::start(&folder.path().join("server"), port).unwrap();
-    server.execute("postgres", "CREATE DATABASE postern").unwrap();
-    let key = folder.path().join("master.key");
-    MasterKey::create(&key).unwrap();
-    let open = || {
-        let address = ServerAddress::parse(Secret::new(server.url("postern"))).unwrap();
-        Store::open(Address::Server(address), MasterKey::load(&key).unwrap())
-    };
-    let stores = [open().await.unwrap(), open().await.unwrap()];
+    let (_folder, server, stores) = served().await;
     let over = Arc::new(AtomicBool::new(false));
     let mut loading = JoinSet::new();
     loading.spawn(load(stores.to_vec(), Arc::clone(&over)));
@@ -89,6 +83,74 @@ async fn a_server_that_is_away_for_seconds_is_told_of_truly_and_soon_used_again(
     let refused = asked.iter().filter(|(_, told)| *told == Told::CertainlyNot).count();
     assert!(refused > 0, "nobody was told that the server is away");
     server.stop().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_falls_silent_is_told_of_as_away_and_not_as_busy() {
+    let (_folder, server, [store, other]) = served().await;
+    let silence = Silence::of(&server);
+    let mut asking = JoinSet::new();
+    for number in 0..ASKING {
+        let store = store.clone();
+        asking.spawn(async move {
+            let began = Instant::now();
+            let error = if number.is_multiple_of(2) {
+                store.read::<_, StoreError, _>(|tx| Box::pin(activity::newest(tx, 1))).await.map(drop).unwrap_err()
+            } else {
+                change(&store, "silent".to_owned()).await.unwrap_err()
+            };
+            (error, began.elapsed())
+        });
+    }
+    for (error, took) in asking.join_all().await {
+        assert!(matches!(error, StoreError::Unavailable { .. } | StoreError::TimedOut), "{error:?}");
+        assert!(took < WAIT_MAX, "{error:?} after {took:?}");
+    }
+    drop(silence);
+    recovers(&[store, other]).await;
+    server.stop().unwrap();
+}
+
+/// A server of its own, and two stores on it.
+async fn served() -> (TempDir, Postgres, [Store; 2]) {
+    let folder = tempfile::Builder::new().permissions(fs::Permissions::from_mode(0o755)).tempdir().unwrap();
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let server = Postgres::start(&folder.path().join("server"), port).unwrap();
+    server.execute("postgres", "CREATE DATABASE postern").unwrap();
+    let key = folder.path().join("master.key");
+    MasterKey::create(&key).unwrap();
+    let open = || {
+        let address = ServerAddress::parse(Secret::new(server.url("postern"))).unwrap();
+        Store::open(Address::Server(address), MasterKey::load(&key).unwrap())
+    };
+    let stores = [open().await.unwrap(), open().await.unwrap()];
+    (folder, server, stores)
+}
+
+/// All processes of a server frozen, until it is dropped: connections open, and no answer comes.
+struct Silence(Vec<String>);
+
+impl Silence {
+    fn of(server: &Postgres) -> Self {
+        let first = server.pid().unwrap().to_string();
+        // The first one first, so that it starts none after they are counted.
+        let mut frozen = Self(vec![first.clone()]);
+        frozen.signal("-STOP");
+        let others = Command::new("pgrep").args(["-P", &first]).output().unwrap();
+        frozen.0.extend(String::from_utf8(others.stdout).unwrap().lines().map(str::to_owned));
+        frozen.signal("-STOP");
+        frozen
+    }
+
+    fn signal(&self, signal: &str) {
+        assert!(Command::new("kill").arg(signal).args(&self.0).status().unwrap().success(), "{:?}", self.0);
+    }
+}
+
+impl Drop for Silence {
+    fn drop(&mut self) {
+        self.signal("-CONT");
+    }
 }
 
 /// Changes without end at each store, now as an operation and now without.

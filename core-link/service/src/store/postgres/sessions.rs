@@ -38,6 +38,8 @@ pub(super) struct Sessions {
     part: Part,
     turns: Semaphore,
     idle: Mutex<Vec<Tx>>,
+    /// When a session came back last whose server had answered.
+    answered: Mutex<Instant>,
 }
 
 /// A session in use. Goes back when it is dropped, wherever the job was.
@@ -53,7 +55,8 @@ impl Sessions {
     pub(super) fn new(options: PgConnectOptions, count: u32, part: Part) -> Self {
         let turns = Semaphore::new(count as usize);
         let (absence, presence) = (Absence::default(), Arc::default());
-        Self { options, absence, presence, part, turns, idle: Mutex::default() }
+        let answered = Mutex::new(Instant::now());
+        Self { options, absence, presence, part, turns, idle: Mutex::default(), answered }
     }
 
     /// Makes every session that there may be.
@@ -68,7 +71,7 @@ impl Sessions {
 
     /// Waits for its turn until then; turns come in order.
     pub(super) async fn lease_by(&self, end: Instant) -> Result<Lease<'_>, StoreError> {
-        let turn = timeout_at(end.into(), self.turns.acquire()).await.map_err(|_| StoreError::Overloaded)?;
+        let turn = timeout_at(end.into(), self.turns.acquire()).await.map_err(|_| self.missed_turn())?;
         let turn = turn.map_err(|_| StoreError::Closed)?;
         let idle = self.idle().pop();
         let tx = match idle {
@@ -76,6 +79,16 @@ impl Sessions {
             None => Tx::new(Connection::Postgres(self.connect().await?), self.part.clone()),
         };
         Ok(Lease { sessions: self, tx: Some(tx), _turn: turn })
+    }
+
+    /// Why no turn came. Where nobody got an answer in all that time the server has fallen silent, and another Core may still
+    /// reach it.
+    pub(super) fn missed_turn(&self) -> StoreError {
+        if self.answered().elapsed() < ACQUIRE_TIMEOUT {
+            StoreError::Overloaded
+        } else {
+            StoreError::Unavailable { source: sqlx::Error::PoolTimedOut.into() }
+        }
     }
 
     pub(super) async fn close(&self) {
@@ -112,6 +125,9 @@ impl Sessions {
     fn take_back(&self, mut tx: Tx) {
         let session = tx.session();
         let is_lost = matches!(session.health(), Health::Lost(_));
+        if matches!(session.health(), Health::Sound | Health::Aborted(_) | Health::Conflict(_)) {
+            *self.answered() = Instant::now();
+        }
         if session.is_reusable() && !self.turns.is_closed() {
             session.renew();
             self.idle().push(tx);
@@ -119,6 +135,10 @@ impl Sessions {
         if is_lost {
             self.close_idle();
         }
+    }
+
+    fn answered(&self) -> MutexGuard<'_, Instant> {
+        self.answered.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn idle(&self) -> MutexGuard<'_, Vec<Tx>> {
