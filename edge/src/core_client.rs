@@ -20,15 +20,16 @@ use tokio::time::{Instant, timeout_at};
 
 use self::asking::Asking;
 use crate::tunnel::{
-    Question, SendError,
+    Patience, Question, SendError,
     registry::{NotPicked, TunnelRegistry},
 };
 
-/// A poll that would wait longer for its turn is refused: its device asks again in a moment, and nobody notices.
-const POLL_WAIT_MAX: Duration = Duration::from_millis(300);
+/// A poll that would wait longer for its turn is refused: its device asks again in a moment, and nobody notices. What has
+/// piled up for a moment only is waited for.
+const POLL: Patience = Patience { in_queue: Duration::from_millis(300), in_bunch: Duration::from_millis(750) };
 /// Everything else is refused when half of the budget would pass before Core begins, since the rest of it is needed
 /// for the work and the way back.
-const PERSON_WAIT_MAX: Duration = Duration::from_secs(2);
+const PERSON: Patience = Patience { in_queue: Duration::from_secs(2), in_bunch: Duration::from_secs(2) };
 
 /// Names what a person asked for, however often it is retried. Knowing it is close to knowing the
 /// reply, so it prints as `***`.
@@ -160,10 +161,10 @@ impl CoreClient {
     }
 }
 
-fn patience(shed: Shed) -> Duration {
+fn patience(shed: Shed) -> Patience {
     match shed {
-        Shed::First => POLL_WAIT_MAX,
-        Shed::Last => PERSON_WAIT_MAX,
+        Shed::First => POLL,
+        Shed::Last => PERSON,
     }
 }
 

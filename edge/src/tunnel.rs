@@ -30,7 +30,6 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
 };
 
 use bytes::Bytes;
@@ -48,7 +47,7 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::{
     attempt::{Attempt, Progress, Question},
-    pace::Meter,
+    pace::{Meter, Patience},
 };
 use self::{
     attempt::{Heard, Waiter},
@@ -133,7 +132,8 @@ impl Tunnel {
     pub(crate) fn take_reply(&self, (id, reply): (u64, Bytes), meter: &mut Meter, now: Instant) -> Option<Instant> {
         let waiter = self.in_flight.complete(id);
         if waiter.as_ref().is_none_or(|waiter| waiter.lane == Lane::Requests) {
-            meter.count(&self.pace, now, self.load());
+            let took = waiter.as_ref().map(|waiter| now.saturating_duration_since(waiter.sent));
+            meter.count(&self.pace, now, (took, self.load()));
         }
         let Waiter { sent, reply: waiting, .. } = waiter?;
         waiting.send(Heard::Reply(reply)).is_ok().then_some(sent)
@@ -194,9 +194,10 @@ impl Tunnel {
         }
     }
 
-    /// How long one more request would wait for its turn, as replies come now.
-    pub(crate) fn expected_wait(&self) -> Duration {
-        self.pace.wait_behind(self.load())
+    /// Whether one more request gets its turn in time, as replies come now.
+    pub(crate) fn has_time(&self, patience: Patience) -> bool {
+        let wait = self.pace.wait_behind(self.load());
+        wait <= patience.in_queue || (wait <= patience.in_bunch && !self.pace.has_queue(Instant::now()))
     }
 
     /// Core has failed; others are asked before it for a while.

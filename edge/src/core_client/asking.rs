@@ -9,7 +9,6 @@ use std::{
     ops::ControlFlow,
     sync::Arc,
     task::{Context, Poll},
-    time::Duration,
 };
 
 use postern_proto::{proxy::core_response::Payload, rejection::Code, rpc::Repeat};
@@ -19,7 +18,9 @@ use super::{
     CallError,
     answer::{Refusal, decode},
 };
-use crate::tunnel::{Attempt, Progress, Question, SendError, Tunnel, in_flight::Lane, registry::TunnelRegistry};
+use crate::tunnel::{
+    Attempt, Patience, Progress, Question, SendError, Tunnel, in_flight::Lane, registry::TunnelRegistry,
+};
 
 /// Those that could not be sent included. A third one is for a Core that fails while another is away; more would
 /// only multiply the load when all of them are in trouble.
@@ -56,7 +57,7 @@ pub(super) struct Asking<'a> {
 
 /// Asks for what only a person can answer.
 pub(super) async fn wait(registry: &TunnelRegistry, mut question: Question) -> Result<Payload, CallError> {
-    let tunnel = registry.pick(Duration::MAX)?;
+    let tunnel = registry.pick(Patience::ENDLESS)?;
     let mut attempt = tunnel.send(Lane::Waits, &mut question)?;
     loop {
         match poll_fn(|cx| attempt.poll_progress(cx)).await {
@@ -78,7 +79,7 @@ impl<'a> Asking<'a> {
     }
 
     /// Sends the request, unless it would wait for its turn for longer than that.
-    pub(super) fn begin(&mut self, patience: Duration) -> Result<(), CallError> {
+    pub(super) fn begin(&mut self, patience: Patience) -> Result<(), CallError> {
         let tunnel = self.registry.pick(patience)?;
         let Err(error) = self.send(tunnel) else { return Ok(()) };
         if error == SendError::TooLate {

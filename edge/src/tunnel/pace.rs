@@ -1,7 +1,8 @@
 //! How fast replies come over one tunnel, and so how long one more request would wait.
 //!
 //! Measured only while requests wait for their turn: an idle Core is not a slow one, nor is one that works on a few
-//! slow requests. Nothing here is a verdict on a Core's health.
+//! slow requests. A network that is far or stumbles makes requests pile up as well, but some of their replies still come soon:
+//! only where none does, a queue stays. Nothing here is a verdict on a Core's health.
 
 use std::{
     sync::atomic::{AtomicU32, AtomicU64, Ordering},
@@ -17,8 +18,25 @@ const BUSY_MIN: usize = 32;
 const MEASURED_MIN: usize = BUSY_MIN - 1;
 /// Replies come in bunches, as one read of the socket brings them; over this much time they even out.
 const SAMPLE_MIN: Duration = Duration::from_millis(50);
+/// A reply that comes within this has not waited for long, even over a network that takes most of it.
+const PROMPT: Duration = Duration::from_millis(250);
+/// When no reply was prompt for so long, the queue is no bunch that a stumbling network or a pause of Core has made.
+const QUEUE_MIN: Duration = Duration::from_millis(500);
 /// A sample counts for a quarter: a change is believed within a few hundred milliseconds.
 const SMOOTHING: u64 = 4;
+
+/// How long a request may wait for its turn.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Patience {
+    /// Behind a queue that stays.
+    pub(crate) in_queue: Duration,
+    /// Behind what may be gone in a moment.
+    pub(crate) in_bunch: Duration,
+}
+
+impl Patience {
+    pub(crate) const ENDLESS: Self = Self { in_queue: Duration::MAX, in_bunch: Duration::MAX };
+}
 
 /// Read by every request, written by the one [`Meter`] of the tunnel and by those who were refused.
 #[derive(Debug)]
@@ -28,14 +46,16 @@ pub(crate) struct Pace {
     gap: AtomicU64,
     /// Nanoseconds after `since`; 0: none yet.
     last_reply: AtomicU64,
+    /// Nanoseconds after `since`, from when on no reply has been prompt; 0: the last one was, or did not wait.
+    queued: AtomicU64,
     /// Replies in the present sample that only said that Core is busy.
     refusals: AtomicU32,
 }
 
 impl Pace {
     pub(super) fn new(now: Instant) -> Self {
-        let (gap, last_reply) = (AtomicU64::new(0), AtomicU64::new(0));
-        Self { since: now, gap, last_reply, refusals: AtomicU32::new(0) }
+        let (gap, last_reply, queued) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
+        Self { since: now, gap, last_reply, queued, refusals: AtomicU32::new(0) }
     }
 
     /// How long one more request would wait behind so many.
@@ -44,6 +64,20 @@ impl Pace {
             return Duration::ZERO;
         }
         Duration::from_nanos(self.gap.load(Ordering::Relaxed).saturating_mul(in_flight as u64))
+    }
+
+    /// Whoever comes now waits behind a queue that stays.
+    pub(super) fn has_queue(&self, now: Instant) -> bool {
+        let queued = self.queued.load(Ordering::Relaxed);
+        queued != 0 && now.saturating_duration_since(self.since + Duration::from_nanos(queued)) >= QUEUE_MIN
+    }
+
+    fn note_wait(&self, is_short: bool, now: Instant) {
+        if is_short {
+            self.queued.store(0, Ordering::Relaxed);
+        } else if self.queued.load(Ordering::Relaxed) == 0 {
+            self.queued.store(nanos(now.saturating_duration_since(self.since)).max(1), Ordering::Relaxed);
+        }
     }
 
     /// Core has replied to any request since then.
@@ -68,8 +102,9 @@ pub(crate) struct Meter {
 }
 
 impl Meter {
-    /// A reply came, after which so many requests are in flight.
-    pub(super) fn count(&mut self, pace: &Pace, now: Instant, in_flight: usize) {
+    /// A reply came to what was sent so long ago (`None`: nobody knows any more), after which so many requests are in flight.
+    pub(super) fn count(&mut self, pace: &Pace, now: Instant, (took, in_flight): (Option<Duration>, usize)) {
+        pace.note_wait(in_flight < MEASURED_MIN || took.is_some_and(|took| took <= PROMPT), now);
         pace.last_reply.store(nanos(now.saturating_duration_since(pace.since)), Ordering::Relaxed);
         if let Some(before) = self.before {
             self.busy += now.saturating_duration_since(before);
@@ -120,7 +155,7 @@ mod tests {
         let mut now = pace.since;
         for bunch in 0..50 {
             now = pace.since + Duration::from_millis(30) * bunch;
-            (0..10).for_each(|_| meter.count(&pace, now, BUSY));
+            (0..10).for_each(|_| meter.count(&pace, now, (None, BUSY)));
         }
         assert_near(pace.wait_behind(BUSY), Duration::from_millis(300));
         assert!(pace.has_replied_since(now) && !pace.has_replied_since(now + Duration::from_nanos(1)));
@@ -139,9 +174,9 @@ mod tests {
         let mut now = pace.since;
         for _ in 0..100 {
             now += Duration::from_secs(1);
-            meter.count(&pace, now, BUSY_MIN);
+            meter.count(&pace, now, (None, BUSY_MIN));
             now += Duration::from_millis(2);
-            meter.count(&pace, now, MEASURED_MIN - 1);
+            meter.count(&pace, now, (None, MEASURED_MIN - 1));
         }
         assert_near(pace.wait_behind(BUSY), Duration::from_millis(200));
     }
@@ -152,7 +187,7 @@ mod tests {
         reply_every(Duration::from_millis(100), 20, (&pace, &mut meter));
         let slow = pace.since + Duration::from_secs(2);
         for reply in 1..=200 {
-            meter.count(&pace, slow + Duration::from_millis(5) * reply, BUSY_MIN - 1);
+            meter.count(&pace, slow + Duration::from_millis(5) * reply, (None, BUSY_MIN - 1));
         }
         assert_near(pace.wait_behind(BUSY), Duration::from_millis(500));
     }
@@ -161,16 +196,33 @@ mod tests {
     fn a_burst_after_some_slow_replies_does_not_wait() {
         let (pace, mut meter) = (Pace::new(Instant::now()), Meter::default());
         for reply in 1..=20 {
-            meter.count(&pace, pace.since + Duration::from_secs(3) * reply, 20);
+            meter.count(&pace, pace.since + Duration::from_secs(3) * reply, (None, 20));
         }
         assert_eq!(pace.wait_behind(BUSY), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_queue_is_one_that_no_reply_passes_by_soon() {
+        let (pace, mut meter) = (Pace::new(Instant::now()), Meter::default());
+        let at = |milliseconds| pace.since + Duration::from_millis(milliseconds);
+        let mut reply = |now, took| meter.count(&pace, now, (Some(took), BUSY));
+        (0..40).for_each(|nth| reply(at(10 * nth), PROMPT * 2));
+        assert!(!pace.has_queue(at(400)), "a pause of Core is no queue yet");
+        (40..60).for_each(|nth| reply(at(10 * nth), PROMPT * 2));
+        assert!(pace.has_queue(at(600)));
+        reply(at(600), PROMPT);
+        assert!(!pace.has_queue(at(2_000)), "silence after a prompt reply tells of no queue");
+        reply(at(2_000), PROMPT * 2);
+        assert!(!pace.has_queue(at(2_400)) && pace.has_queue(at(2_500)));
+        meter.count(&pace, at(2_500), (None, MEASURED_MIN - 1));
+        assert!(!pace.has_queue(at(9_000)), "nobody waits");
     }
 
     #[test]
     fn refusals_are_no_work_done() {
         let (pace, mut meter) = (Pace::new(Instant::now()), Meter::default());
         for reply in 0..1_000_u32 {
-            meter.count(&pace, pace.since + Duration::from_millis(1) * reply, BUSY);
+            meter.count(&pace, pace.since + Duration::from_millis(1) * reply, (None, BUSY));
             if reply % 10 != 0 {
                 pace.discount();
             }
@@ -179,7 +231,7 @@ mod tests {
     }
 
     fn reply_every(gap: Duration, times: u32, (pace, meter): (&Pace, &mut Meter)) {
-        (1..=times).for_each(|nth| meter.count(pace, pace.since + gap * nth, BUSY));
+        (1..=times).for_each(|nth| meter.count(pace, pace.since + gap * nth, (None, BUSY)));
     }
 
     fn assert_near(found: Duration, expected: Duration) {

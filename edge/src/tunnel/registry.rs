@@ -7,12 +7,9 @@ mod lease;
 #[cfg(feature = "testing")]
 mod looking;
 
-use std::{
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
-    time::Duration,
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -31,7 +28,7 @@ use super::{
     CoreSource, Tunnel,
     decisions::Decisions,
     in_flight::InFlight,
-    pace::Pace,
+    pace::{Pace, Patience},
     push::SessionKeys,
     standing::Standings,
     view::{Rank, View},
@@ -127,16 +124,16 @@ impl TunnelRegistry {
     }
 
     /// The tunnel for a new request: of two random ones among the best, the less busy. When it would wait there
-    /// for more than `patience`, one where it would not.
-    pub(crate) fn pick(&self, patience: Duration) -> Result<Arc<Tunnel>, NotPicked> {
+    /// for too long, one where it would not.
+    pub(crate) fn pick(&self, patience: Patience) -> Result<Arc<Tunnel>, NotPicked> {
         let view = self.shared.view.load();
         let best = view.pick(&self.shared.chance, |_| true).ok_or(NotPicked::None)?;
-        let chosen = if best.expected_wait() <= patience {
+        let chosen = if best.has_time(patience) {
             best
         } else {
             // A Core that is in trouble does not get what others have no time for.
             let worst = best.rank().max(Rank::Far);
-            let free = |tunnel: &Tunnel| tunnel.rank() <= worst && tunnel.expected_wait() <= patience;
+            let free = |tunnel: &Tunnel| tunnel.rank() <= worst && tunnel.has_time(patience);
             view.pick(&self.shared.chance, free).ok_or(NotPicked::Busy)?
         };
         self.note_zone(chosen);
