@@ -13,6 +13,7 @@ pub mod identity;
 mod listen;
 mod peers;
 pub mod serve;
+mod systemd;
 pub mod telemetry;
 #[cfg(feature = "testing")]
 pub mod testing;

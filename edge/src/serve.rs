@@ -10,9 +10,8 @@ use postern_proto::{
     limits::APPROVAL_BUDGET,
     version::{ANNOUNCED, Zone},
 };
-use sd_notify::NotifyState;
 use tokio::{
-    task::{JoinError, JoinHandle},
+    task::{JoinError, JoinHandle, JoinSet},
     time::{Instant, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -31,7 +30,7 @@ use crate::{
         remote_mfa::{PING_INTERVAL, WebsocketLimits, Websockets},
     },
     identity::{IdentityError, IdentityStore},
-    listen,
+    listen, systemd,
     tunnel::{
         listener::{TunnelListener, TunnelListenerConfig},
         port,
@@ -70,13 +69,15 @@ pub enum ServeError {
 /// [`ServeError`]. What was begun is drained first.
 pub async fn run(settings: Settings, metrics: PrometheusHandle, drain: Drain) -> Result<(), ServeError> {
     let grace = settings.grace;
+    let mut alive = JoinSet::new();
+    alive.spawn(systemd::keep_alive());
     let mut edge = tokio::select! {
         biased;
         started = Edge::start(settings, metrics, drain.clone()) => started?,
         // While it waited for a port.
         _ = drain.begun() => return Ok(()),
     };
-    notify(NotifyState::Ready);
+    systemd::ready();
     let outcome = tokio::select! {
         _ = drain.begun() => Ok(()),
         error = edge.ended_unasked() => {
@@ -86,7 +87,7 @@ pub async fn run(settings: Settings, metrics: PrometheusHandle, drain: Drain) ->
         }
     };
     drain.begin();
-    notify(NotifyState::Stopping);
+    systemd::stopping();
     tracing::info!(in_flight = edge.registry.in_flight(), "stopping");
     let finished = edge.finish(grace).await;
     outcome.and(finished)
@@ -258,12 +259,6 @@ async fn bind<T>(
     bound.map_err(|source| ServeError::Listen { address, purpose, source })
 }
 
-fn notify(state: NotifyState<'_>) {
-    if let Err(error) = sd_notify::notify(&[state]) {
-        tracing::warn!(%error, "cannot tell systemd");
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use metrics_exporter_prometheus::PrometheusBuilder;
@@ -283,7 +278,7 @@ mod tests {
             let settings = config::parse(arguments, []).unwrap().settings;
             let metrics = PrometheusBuilder::new().build_recorder().handle();
             let drain = Drain::default();
-            let running = tokio::task::JoinSet::from_iter([run(settings, metrics, drain.clone())]);
+            let running = JoinSet::from_iter([run(settings, metrics, drain.clone())]);
             tokio::task::yield_now().await;
             drain.begin();
             let ended = running.join_all().await;

@@ -2,7 +2,9 @@
 #![cfg(feature = "testing")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod descriptors;
 mod ports;
+mod systemd;
 
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
@@ -169,18 +171,6 @@ fn the_grace_limit_ends_what_would_not_end() {
     edge.signal("TERM");
     assert_eq!(edge.exit().code(), Some(0));
     assert!(edge.log().contains("grace limit"));
-}
-
-#[test]
-fn it_takes_as_many_descriptors_as_its_connections_need() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut starved = Command::new("/bin/sh");
-    starved.env_clear().args(["-c", r#"ulimit -Sn 100; exec "$0" "$@""#, env!("CARGO_BIN_EXE_postern-edge")]);
-    let mut edge = Edge::start_as(starved, folder.path(), &["--connections-max", "500", "--websockets-max", "100"]);
-    edge.wait_until_it_listens();
-    let limits = std::fs::read_to_string(format!("/proc/{}/limits", edge.child.id())).unwrap();
-    let files = limits.lines().find_map(|line| line.strip_prefix("Max open files")).unwrap();
-    assert_eq!(files.split_whitespace().next(), Some("856"));
 }
 
 /// Ends with the test.
