@@ -106,13 +106,17 @@ mod tests {
 
     #[test]
     fn the_password_of_a_server_comes_from_a_file_of_its_own() {
-        let folder = tempfile::tempdir().unwrap();
-        let password = password_file(&folder, 0o600);
         let url = "postgres://core@db.example/postern";
-        let with = load(&[("database", url), ("database_password_file", &password)]).unwrap();
-        let expected = ServerAddress::parse(Secret::new(url.to_owned())).unwrap();
-        assert_eq!(with, Address::Server(expected.with_password(Secret::new("hunter2".to_owned()))));
-        assert!(!format!("{with:?} {with}").contains("hunter2"), "{with:?}");
+        let parsed = ServerAddress::parse(Secret::new(url.to_owned())).unwrap();
+        let expected = Address::Server(parsed.with_password(Secret::new("hunter2".to_owned())));
+        // The last two are how systemd hands out credentials.
+        for mode in [0o600, 0o400, 0o440] {
+            let folder = tempfile::tempdir().unwrap();
+            let password = password_file(&folder, mode);
+            let with = load(&[("database", url), ("database_password_file", &password)]).unwrap();
+            assert_eq!(with, expected);
+            assert!(!format!("{with:?} {with}").contains("hunter2"), "{with:?}");
+        }
     }
 
     #[test]

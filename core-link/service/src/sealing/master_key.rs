@@ -155,6 +155,17 @@ mod tests {
     }
 
     #[test]
+    fn a_key_that_systemd_hands_out_is_taken() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("master.key");
+        let created = MasterKey::create(&path).unwrap();
+        for mode in [0o400, 0o440] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            assert_eq!(*MasterKey::load(&path).unwrap().0, *created.0);
+        }
+    }
+
+    #[test]
     fn a_missing_and_a_cut_file_are_told_apart() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("master.key");

@@ -82,7 +82,12 @@ impl Folder {
 
     /// A Core that may still be waiting for something.
     pub(crate) fn start(&self) -> Core<'_> {
-        self.spawn("127.0.0.1:0".to_owned(), &[])
+        self.start_with_metrics_on("127.0.0.1:0")
+    }
+
+    /// The same, with metrics on an address that somebody else may have.
+    pub(crate) fn start_with_metrics_on(&self, address: &str) -> Core<'_> {
+        self.spawn(address.to_owned(), &[])
     }
 
     /// A command line that somebody may end.

@@ -11,6 +11,7 @@ mod locations;
 mod migrating;
 mod openid;
 mod people;
+mod ports;
 mod postgres;
 mod stopping;
 

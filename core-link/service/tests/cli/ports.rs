@@ -1,0 +1,19 @@
+//! The one port that Core listens on, when somebody else has it.
+
+use std::net::TcpListener;
+
+use crate::core::Folder;
+
+#[test]
+fn a_core_whose_port_is_taken_names_it_and_starts_once_it_is_free() {
+    let folder = Folder::new();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let mut refused = folder.start_with_metrics_on(&address);
+    refused.logs(&format!("cannot listen on {address} for metrics"));
+    assert_eq!(refused.wait(), Some(1));
+    drop(taken);
+    let mut core = folder.start_with_metrics_on(&address);
+    core.listens();
+    core.terminate();
+}
