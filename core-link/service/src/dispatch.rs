@@ -31,6 +31,7 @@ use crate::{
     openid::RelyingParty,
     password::Passwords,
     password_reset::ResetBudget,
+    polling::Polls,
     store::Store,
 };
 
@@ -41,6 +42,7 @@ pub struct Dispatcher {
     passwords: Passwords,
     instance: Arc<Instance>,
     refusals: Arc<RefusalBudget>,
+    polls: Arc<Polls>,
     recent_polls: Arc<RecentPolls>,
     reset_budget: Arc<ResetBudget>,
     openid: Option<Arc<RelyingParty>>,
@@ -50,6 +52,7 @@ pub struct Dispatcher {
 impl Dispatcher {
     pub fn new(store: Store, passwords: Passwords, instance: Instance) -> Self {
         Self {
+            polls: Arc::new(Polls::new(store.clone())),
             store,
             passwords,
             instance: Arc::new(instance),

@@ -22,8 +22,9 @@ use futures::future::BoxFuture;
 pub use operation::{Operation, Outcome, Replay};
 use postern_core_link::CoreInstance;
 use postgres::Work;
+use queries::POLLS_AT_ONCE;
 use tokio::{
-    sync::{Notify, Semaphore, watch},
+    sync::{Notify, Semaphore, SemaphorePermit, watch},
     time::timeout,
 };
 use tx::Part;
@@ -34,8 +35,6 @@ use crate::{
     sealing::{MasterKey, Sealer},
 };
 
-/// Readers that are left to people, however many devices poll.
-const KEPT_FOR_PEOPLE: usize = 2;
 /// Who polls waits no longer for a turn.
 const TURN_TIME_MAX: Duration = Duration::from_secs(1);
 
@@ -65,11 +64,11 @@ enum Database {
 }
 
 impl Database {
-    /// How many may read at the same time.
-    fn readers(&self) -> usize {
+    /// How many may read at the same time for devices that poll.
+    fn turns_to_poll(&self) -> usize {
         match self {
-            Self::Sqlite(database) => database.readers(),
-            Self::Postgres(database) => database.readers(),
+            Self::Sqlite(database) => database.turns_to_poll(),
+            Self::Postgres(_) => postgres::TURNS_TO_POLL,
         }
     }
 }
@@ -91,7 +90,7 @@ impl Store {
                 Database::Postgres(Box::new(postgres::Database::open(server, part.clone()).await?))
             }
         };
-        let last = Semaphore::new(database.readers().saturating_sub(KEPT_FOR_PEOPLE).max(1));
+        let last = Semaphore::new(database.turns_to_poll());
         let store = Self { shared: Arc::new(Shared { database, last, part }) };
         let known = store.write(|tx| Box::pin(tx.ensure_master_key_check())).await;
         let database = address.to_string();
@@ -121,16 +120,19 @@ impl Store {
         }
     }
 
-    /// Reads what a device asks for again by itself: behind everybody else, so that whoever logs in never waits for all who
-    /// poll.
-    pub async fn read_last<T, E, F>(&self, job: F) -> Result<T, E>
-    where
-        F: for<'a> FnOnce(&'a mut Tx) -> BoxFuture<'a, Result<T, E>> + Send,
-        E: From<StoreError>,
-    {
+    /// For what a device asks for again by itself: a turn to [`Self::read`] behind everybody else, so that whoever logs in
+    /// never waits for all who poll.
+    pub async fn last_turn(&self) -> Result<SemaphorePermit<'_>, StoreError> {
         let turn = timeout(TURN_TIME_MAX, self.shared.last.acquire()).await.map_err(|_| StoreError::Overloaded)?;
-        let _turn = turn.map_err(|_| StoreError::Closed)?;
-        self.read(job).await
+        turn.map_err(|_| StoreError::Closed)
+    }
+
+    /// For how many devices that poll one read is made.
+    pub fn polls_at_once(&self) -> usize {
+        match &self.shared.database {
+            Database::Sqlite(_) => 1,
+            Database::Postgres(_) => POLLS_AT_ONCE,
+        }
     }
 
     /// Changes, in one transaction: all of it on `Ok`, nothing of it on `Err`. Returns after the commit. Where another

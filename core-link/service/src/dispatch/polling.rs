@@ -7,16 +7,12 @@ use postern_proto::{
 };
 
 use super::{Dispatcher, caller::Caller, reject::Refusal as _, wire};
-use crate::{
-    device::DeviceSetup,
-    polling::{self, PollError},
-    token::Token,
-};
+use crate::{device::DeviceSetup, polling::PollError, token::Token};
 
 impl Dispatcher {
     pub(super) async fn instance_info(&self, caller: Caller, body: InstanceInfoRequest) -> Reply {
         let polled = match Token::parse(body.token) {
-            Ok(token) => polling::poll(&self.store, &token).await,
+            Ok(token) => self.polls.ask(&token).await,
             Err(_) => Err(PollError::InvalidToken),
         };
         match polled {

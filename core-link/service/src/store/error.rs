@@ -44,8 +44,8 @@ impl StoreError {
         if let Self::Failed { source } = self { Self::Unavailable { source } } else { self }
     }
 
-    /// The same failure, for each of those who shared a commit.
-    pub(super) fn share(&self) -> Self {
+    /// The same failure, for each of those who shared a commit or a read.
+    pub(crate) fn share(&self) -> Self {
         match self {
             Self::Overloaded => Self::Overloaded,
             Self::Unavailable { source } => Self::Unavailable { source: Arc::clone(source) },

@@ -20,8 +20,8 @@ use sessions::Sessions;
 use sqlx::{ConnectOptions as _, PgConnection, postgres::PgConnectOptions};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-pub(super) use writers::Work;
 use writers::Writers;
+pub(super) use writers::Work;
 
 use super::{
     Effects, OpenError, ServerAddress, StoreError,
@@ -30,6 +30,8 @@ use super::{
 
 /// Reads at the same time, apart from changes: polls never wait behind logins.
 const READERS: u32 = 10;
+/// Of these, for devices that poll. Each reads for many, and for more of them the fewer turns there are.
+pub(super) const TURNS_TO_POLL: usize = 4;
 /// A caller leaves after 4 s.
 const READ_TIME_MAX: Duration = Duration::from_secs(3);
 const SWEEP_INTERVAL: Duration = Duration::from_secs(2);
@@ -88,10 +90,6 @@ impl Database {
 
     pub(super) async fn connect(&self) {
         tokio::join!(self.readers.connect_all(), self.writers.connect_all());
-    }
-
-    pub(super) fn readers(&self) -> usize {
-        READERS as usize
     }
 
     pub(super) async fn read<T, E, F>(&self, job: F) -> Result<T, E>

@@ -26,10 +26,13 @@ mod password_resets;
 mod peers;
 mod people;
 mod phone_keys;
+mod polling;
 mod posture;
 mod recovery_codes;
 mod sweeping;
 mod waiters;
 mod web_certificate;
+
+pub(super) use polling::POLLS_AT_ONCE;
 
 use super::tx::Tx;

@@ -19,7 +19,7 @@ use sqlx::{
 use tokio::time::timeout;
 
 use super::{
-    Effects, KEPT_FOR_PEOPLE, OpenError, StoreError,
+    Effects, OpenError, StoreError,
     sql::Connection,
     tx::{Part, Tx},
 };
@@ -32,6 +32,8 @@ const OPEN_TIMEOUT: Duration = Duration::from_secs(30);
 /// As many as there are processors, within this, beside those that are kept for people: more only take turns, and each has
 /// a cache of its own.
 const READERS: RangeInclusive<usize> = 2..=8;
+/// Readers that are left to people, however many devices poll.
+const KEPT_FOR_PEOPLE: usize = 2;
 /// Negative: KiB. At 50,000 people a poll finds in this what it needs; filled only as far as the database is large.
 const READER_CACHE: &str = "-16384";
 /// The pages that changes touch lie all over a large database. There is one writer.
@@ -73,8 +75,8 @@ impl Database {
         Ok(Self { readers, count, writer: writer::Writer::start(writing, part) })
     }
 
-    pub(super) fn readers(&self) -> usize {
-        self.count
+    pub(super) fn turns_to_poll(&self) -> usize {
+        self.count.saturating_sub(KEPT_FOR_PEOPLE).max(1)
     }
 
     pub(super) async fn reader(&self) -> Result<readers::Lease<'_>, StoreError> {

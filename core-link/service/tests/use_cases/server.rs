@@ -1,13 +1,16 @@
 //! The store on a server: what it refuses, and what it does with collisions.
 
+use futures::FutureExt as _;
 use postern_core::{
     secret::Secret,
     store::{Address, OpenError, Operation, Outcome, Replay, ServerAddress, Store},
 };
+use sqlx::{Connection as _, PgConnection};
 
 use crate::{
     place::Place,
     store::{note, notes},
+    support::{Core, configured, key, new_device, poll, polled},
 };
 
 #[derive(Debug, PartialEq)]
@@ -55,4 +58,46 @@ async fn an_operation_that_arrives_at_two_stores_at_once_has_one_effect() {
     assert_eq!(notes(&here).await, ["done"]);
     here.close().await;
     there.close().await;
+}
+
+#[tokio::test]
+async fn a_poll_that_leaves_while_it_reads_for_others_takes_no_answer_with_it() {
+    let core = Core::with_joe().await;
+    let mut polls = Vec::new();
+    for number in 0..2 {
+        let session = core.session("joe").await;
+        let made = configured(core.ask(new_device(&session, &format!("device {number}"), &key(number))).await);
+        polls.push(poll(&made.token.unwrap()));
+    }
+    let mut turns = Vec::new();
+    while let Some(turn) = core.store.last_turn().now_or_never() {
+        turns.push(turn.unwrap());
+    }
+    let mut asked = polls.into_iter().map(|poll| Box::pin(core.ask(poll)));
+    let (mut first, mut second) = (asked.next().unwrap(), asked.next().unwrap());
+    assert!((&mut first).now_or_never().is_none() && (&mut second).now_or_never().is_none());
+    let mut holder = PgConnection::connect(&core.server().unwrap().url()).await.unwrap();
+    sqlx::raw_sql("BEGIN; LOCK TABLE polling_tokens").execute(&mut holder).await.unwrap();
+    drop(turns);
+
+    let both = async {
+        tokio::select! { _ = &mut first => {} _ = &mut second => {} }
+    };
+    tokio::select! {
+        () = both => panic!("a read is held up by a lock on its table"),
+        () = until_readers_wait(&core) => {}
+    }
+    drop(first);
+    sqlx::raw_sql("ROLLBACK").execute(&mut holder).await.unwrap();
+
+    assert_eq!(polled(second.await).device.unwrap().name, "device 1");
+}
+
+/// One, and it is the only one that reads.
+async fn until_readers_wait(core: &Core) {
+    const WAITING: &str = "SELECT COUNT(*) FROM pg_locks WHERE NOT granted
+        AND relation = 'polling_tokens'::regclass AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+    while core.count(WAITING).await != 1 {
+        tokio::task::yield_now().await;
+    }
 }

@@ -19,9 +19,14 @@ const POLLING_TOKENS_KEPT: i64 = 3;
 
 /// A device, its owner if it has one and, once for each address, its locations: one statement, so one snapshot.
 macro_rules! setup_query {
-    ($from:literal, $key:literal) => {
+    ($from:literal, $condition:literal) => {
+        setup_query!("", $from, $condition, "")
+    };
+    ($columns:literal, $from:literal, $condition:literal, $order:literal) => {
         concat!(
-            "SELECT d.id AS device_id, d.name AS device_name, d.public_key AS device_key, d.person_id,
+            "SELECT ",
+            $columns,
+            "d.id AS device_id, d.name AS device_name, d.public_key AS device_key, d.person_id,
                     d.created_at AS device_created_at, p.login, p.disabled_at,
                     l.id AS location_id, l.name AS location_name, l.endpoint, l.public_key AS location_key,
                     l.allowed_ips, l.dns, l.mfa_mode, l.keepalive_seconds, r.network, a.host_offset
@@ -32,11 +37,14 @@ macro_rules! setup_query {
              LEFT JOIN location_ranges AS r ON r.location_id = a.location_id AND r.position = a.position
              LEFT JOIN locations AS l ON l.id = a.location_id
              WHERE ",
-            $key,
-            " = $1 ORDER BY a.location_id, a.position"
+            $condition,
+            " ORDER BY ",
+            $order,
+            "a.location_id, a.position"
         )
     };
 }
+pub(super) use setup_query;
 
 /// Devices for a list, once for each address.
 macro_rules! summary_query {
@@ -115,13 +123,7 @@ impl Tx {
     }
 
     pub async fn device_setup(&mut self, id: DeviceId) -> Result<Option<DeviceSetup>, StoreError> {
-        let rows = sql(setup_query!("devices AS d", "d.id")).bind(id.0);
-        setup(&rows.fetch_all(&mut self.connection).await?)
-    }
-
-    pub async fn polled_device_setup(&mut self, token: &TokenDigest) -> Result<Option<DeviceSetup>, StoreError> {
-        let rows = sql(setup_query!("polling_tokens AS t JOIN devices AS d ON d.id = t.device_id", "t.digest"))
-            .bind(token.as_bytes());
+        let rows = sql(setup_query!("devices AS d", "d.id = $1")).bind(id.0);
         setup(&rows.fetch_all(&mut self.connection).await?)
     }
 
@@ -180,7 +182,8 @@ fn summaries(rows: &[Row]) -> Result<Vec<DeviceSummary>, StoreError> {
     Ok(summaries)
 }
 
-fn setup(rows: &[Row]) -> Result<Option<DeviceSetup>, StoreError> {
+/// Of the rows of one device.
+pub(super) fn setup(rows: &[Row]) -> Result<Option<DeviceSetup>, StoreError> {
     let Some(first) = rows.first() else { return Ok(None) };
     let mut places: Vec<Place> = Vec::new();
     for row in rows {
