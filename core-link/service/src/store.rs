@@ -21,7 +21,7 @@ pub use error::{OpenError, StoreError};
 use futures::future::BoxFuture;
 pub use operation::{Operation, Outcome, Replay};
 use postern_core_link::CoreInstance;
-use postgres::Work;
+use postgres::{Repeat, Work};
 use queries::POLLS_AT_ONCE;
 use tokio::{
     sync::{Notify, Semaphore, SemaphorePermit, watch},
@@ -43,6 +43,16 @@ const TURN_TIME_MAX: Duration = Duration::from_secs(1);
 enum Effects {
     Keep,
     Undo,
+}
+
+/// What a change sees of those that other Cores, and others here, make at the same time. On SQLite there is one at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Isolation {
+    /// Nothing, as if it were alone.
+    Serial,
+    /// What was committed before each of its statements. For a job of which one statement alone must be right, and nobody
+    /// relies on what it saw before that.
+    Statements,
 }
 
 /// The database, open. Clones share it.
@@ -143,7 +153,7 @@ impl Store {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        self.submit(Work::Plain, move |tx| {
+        self.submit(Work { repeat: Repeat::Never, isolation: Isolation::Serial }, move |tx| {
             Box::pin(async move {
                 let result = job(tx).await;
                 let effects = if result.is_ok() { Effects::Keep } else { Effects::Undo };
@@ -160,8 +170,22 @@ impl Store {
         F: for<'a> FnOnce(&'a mut Tx) -> BoxFuture<'a, Outcome<R>> + Clone + Send + 'static,
         R: Replay + Send + 'static,
     {
-        let kind = if operation.is_some() { Work::Claimed } else { Work::Plain };
-        self.submit(kind, move |tx| Box::pin(operation::run(tx, operation, job))).await?
+        self.operate_in(Isolation::Serial, operation, job).await
+    }
+
+    /// [`Self::operate`] for a job that may not need to be kept apart from everything else.
+    pub async fn operate_in<R, F>(
+        &self,
+        isolation: Isolation,
+        operation: Option<Operation>,
+        job: F,
+    ) -> Result<R, StoreError>
+    where
+        F: for<'a> FnOnce(&'a mut Tx) -> BoxFuture<'a, Outcome<R>> + Clone + Send + 'static,
+        R: Replay + Send + 'static,
+    {
+        let repeat = if operation.is_some() { Repeat::FindsClaim } else { Repeat::Never };
+        self.submit(Work { repeat, isolation }, move |tx| Box::pin(operation::run(tx, operation, job))).await?
     }
 
     /// Whether the reply of this operation is stored, so that a repeat gets it whatever has changed since.
@@ -210,14 +234,14 @@ impl Store {
         }
     }
 
-    async fn submit<T, F>(&self, kind: Work, job: F) -> Result<T, StoreError>
+    async fn submit<T, F>(&self, work: Work, job: F) -> Result<T, StoreError>
     where
         F: for<'a> FnOnce(&'a mut Tx) -> BoxFuture<'a, (T, Effects)> + Clone + Send + 'static,
         T: Send + 'static,
     {
         match &self.shared.database {
             Database::Sqlite(database) => database.submit(job).await,
-            Database::Postgres(database) => database.submit(kind, job).await,
+            Database::Postgres(database) => database.submit(work, job).await,
         }
     }
 }

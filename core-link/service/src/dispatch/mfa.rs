@@ -103,7 +103,7 @@ impl Dispatcher {
         let (mut attempt, refusal) = looked.map_err(|error| error.rejection())?;
         self.turn_away(&caller, refusal, &attempt).await?;
         let instance = self.instance.id;
-        let outcome = self.store.operate(caller.into_operation(), move |tx| {
+        let outcome = self.store.operate_in(request.isolation(), caller.into_operation(), move |tx| {
             Box::pin(async move {
                 let begun = login::start(tx, &request, &whereabouts, &mut attempt).await;
                 let result = begun.map(|login| {

@@ -21,7 +21,7 @@ use crate::{
     location::{LocationId, MfaMode},
     person::PersonId,
     posture::Report,
-    store::{Store, StoreError, Tx},
+    store::{Isolation, Store, StoreError, Tx},
     token::{Token, TokenDigest},
 };
 
@@ -73,6 +73,18 @@ pub struct LoginRequest {
     pub has_openid: bool,
     /// What the device tells about itself, where that is asked for.
     pub posture: Option<Report>,
+}
+
+impl LoginRequest {
+    /// A beginning decides nothing: its one statement keeps a row, and [`finish`] looks at everything again, as if the login
+    /// had begun then. So beginnings need not be told apart from each other, who all look where the others write. Not where
+    /// a mail goes out, whose number is limited.
+    pub(crate) fn isolation(&self) -> Isolation {
+        match self.method {
+            Some(Method::Totp | Method::OpenId | Method::Biometric | Method::MobileApproval) => Isolation::Statements,
+            Some(Method::Email) | None => Isolation::Serial,
+        }
+    }
 }
 
 /// The location that a login is for, and the device that asks, as stored.
@@ -190,7 +202,8 @@ pub async fn start(
     whereabouts: &Whereabouts,
     attempt: &mut Attempt,
 ) -> Result<Login, StartError> {
-    let Admitted { device, owner, method, side } = admit(tx, request, whereabouts, attempt).await?;
+    let Admitted { device, person, owner, method, side, has_counter } =
+        admit(tx, request, whereabouts, attempt).await?;
     let token = Token::random();
     let login = NewLogin {
         token: token.digest(tx.sealer()),
@@ -201,6 +214,10 @@ pub async fn start(
         posture: request.posture.clone(),
         expires_at: tx.now().after(SESSION_LIFETIME),
     };
+    // In the order of an attempt, so that no two wait for each other.
+    if let (Side::Familiar(network), false) = (side, has_counter) {
+        tx.expect_familiar_attempt(person, network).await?;
+    }
     tx.insert_login(&login, SESSIONS_MAX).await?;
     if method == Method::Email {
         mailed::send(tx, &login, &owner).await?;
@@ -222,10 +239,13 @@ pub async fn is_valid(store: &Store, token: &Token) -> Result<bool, ValidateErro
 
 struct Admitted {
     device: DeviceId,
+    person: PersonId,
     /// Login name of the device's person.
     owner: String,
     method: Method,
     side: Side,
+    /// Attempts from this network are counted already.
+    has_counter: bool,
 }
 
 async fn admit(
@@ -250,7 +270,8 @@ async fn admit(
     }
     let method = check_method(request, place.mfa_mode, &device)?;
     let side = whereabouts.side(*person, device.network_seen_at, tx.now());
-    Ok(Admitted { device: device.id, owner: login.clone(), method, side })
+    let (person, has_counter) = (*person, device.network_seen_at.is_some());
+    Ok(Admitted { device: device.id, person, owner: login.clone(), method, side, has_counter })
 }
 
 fn check_method(request: &LoginRequest, mode: MfaMode, device: &LoginDevice) -> Result<Method, MethodError> {

@@ -21,10 +21,10 @@ use sqlx::{ConnectOptions as _, PgConnection, postgres::PgConnectOptions};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use writers::Writers;
-pub(super) use writers::Work;
+pub(super) use writers::{Repeat, Work};
 
 use super::{
-    Effects, OpenError, ServerAddress, StoreError,
+    Effects, Isolation, OpenError, ServerAddress, StoreError,
     tx::{Part, Tx},
 };
 
@@ -105,12 +105,12 @@ impl Database {
         }
     }
 
-    pub(super) async fn submit<T, F>(&self, kind: Work, job: F) -> Result<T, StoreError>
+    pub(super) async fn submit<T, F>(&self, work: Work, job: F) -> Result<T, StoreError>
     where
         F: for<'a> FnOnce(&'a mut Tx) -> BoxFuture<'a, (T, Effects)> + Clone + Send + 'static,
         T: Send + 'static,
     {
-        self.writers.submit(kind, job).await
+        self.writers.submit(work, job).await
     }
 
     pub(super) async fn close(&self) {
@@ -165,7 +165,7 @@ async fn sweep(readers: Arc<Sessions>, writers: Writers, stopping: CancellationT
 /// Looks by itself first, so that it collides with nobody as long as there is nothing to delete.
 async fn sweep_if_needed(readers: &Sessions, writers: &Writers) -> Result<(), StoreError> {
     if readers.lease().await?.has_expired().await? {
-        writers.submit(Work::Plain, sweep_once).await.flatten()?;
+        writers.submit(Work { repeat: Repeat::Never, isolation: Isolation::Serial }, sweep_once).await.flatten()?;
     }
     Ok(())
 }

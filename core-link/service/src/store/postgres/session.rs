@@ -11,7 +11,7 @@ use sqlx::{
 use tokio::time::timeout;
 
 use super::trouble::{Trouble, is_undone_for_certain, trouble};
-use crate::store::StoreError;
+use crate::store::{Isolation, StoreError};
 
 /// For what only tidies up.
 const ROLLBACK_TIMEOUT: Duration = Duration::from_secs(1);
@@ -35,8 +35,8 @@ pub(super) enum Company {
 /// A table that is never changed is the gate, taken before the transaction sees anything. Postgres serves those who
 /// wait for it in order, and ends a session that falls silent while it holds it.
 macro_rules! begin {
-    ($mode:literal) => {
-        concat!("BEGIN ISOLATION LEVEL SERIALIZABLE; LOCK TABLE master_key_check IN ", $mode, " MODE; SAVEPOINT job")
+    ($level:literal, $mode:literal) => {
+        concat!("BEGIN ISOLATION LEVEL ", $level, "; LOCK TABLE master_key_check IN ", $mode, " MODE; SAVEPOINT job")
     };
 }
 
@@ -124,11 +124,13 @@ impl Session {
         self.end_statement(before, outcome).map(drop)
     }
 
-    pub(super) async fn begin(&mut self, company: Company) -> Result<(), StoreError> {
+    pub(super) async fn begin(&mut self, isolation: Isolation, company: Company) -> Result<(), StoreError> {
         self.is_in_transaction = true;
-        self.run(match company {
-            Company::Others => begin!("ROW SHARE"),
-            Company::Nobody => begin!("EXCLUSIVE"),
+        self.run(match (isolation, company) {
+            (Isolation::Serial, Company::Others) => begin!("SERIALIZABLE", "ROW SHARE"),
+            (Isolation::Serial, Company::Nobody) => begin!("SERIALIZABLE", "EXCLUSIVE"),
+            (Isolation::Statements, Company::Others) => begin!("READ COMMITTED", "ROW SHARE"),
+            (Isolation::Statements, Company::Nobody) => begin!("READ COMMITTED", "EXCLUSIVE"),
         })
         .await
     }

@@ -1,4 +1,4 @@
-//! Changes on Postgres: each a serializable transaction, run again when it collides with another one.
+//! Changes on Postgres: each a serializable transaction, if its job needs that, run again when it collides with another.
 //!
 //! So a use case may look and then change as if it were alone, on every Core. One that collided several times
 //! is alone: all others, on every Core, wait for it, so that a row that everybody wants starves nobody. A change ends also
@@ -24,7 +24,7 @@ use super::{
     trouble::{is_undone_for_certain, trouble},
 };
 use crate::store::{
-    Effects, StoreError,
+    Effects, Isolation, StoreError,
     tx::{Log, Part, Tx},
 };
 
@@ -53,12 +53,19 @@ pub(super) struct Writers {
     tasks: TaskTracker,
 }
 
-/// What doing it twice would do.
+/// What a job asks of its transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::store) enum Work {
+pub(in crate::store) struct Work {
+    pub(in crate::store) repeat: Repeat,
+    pub(in crate::store) isolation: Isolation,
+}
+
+/// Whether it may be done again when nobody knows whether it took place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::store) enum Repeat {
     /// It begins with the claim of an operation, so that the second time finds out whether the first took place.
-    Claimed,
-    Plain,
+    FindsClaim,
+    Never,
 }
 
 /// How an attempt ended that did not succeed.
@@ -78,7 +85,7 @@ impl Writers {
         Self { sessions, seats: Arc::new(Semaphore::new(WAITING_MAX)), tasks: TaskTracker::new() }
     }
 
-    pub(super) async fn submit<T, F>(&self, kind: Work, job: F) -> Result<T, StoreError>
+    pub(super) async fn submit<T, F>(&self, work: Work, job: F) -> Result<T, StoreError>
     where
         F: for<'a> FnOnce(&'a mut Tx) -> BoxFuture<'a, (T, Effects)> + Clone + Send + 'static,
         T: Send + 'static,
@@ -96,7 +103,7 @@ impl Writers {
                 // Only before it begins: what has begun ends by itself.
                 () = answer.closed() => return,
                 lease = sessions.lease_by(end) => match lease {
-                    Ok(lease) => change(&sessions, (lease, end), kind, job).await,
+                    Ok(lease) => change(&sessions, (lease, end), work, job).await,
                     Err(error) => Err(error),
                 },
             };
@@ -124,7 +131,7 @@ impl Writers {
 async fn change<T, F>(
     sessions: &Sessions,
     (mut lease, end): (Lease<'_>, Instant),
-    kind: Work,
+    work: Work,
     job: F,
 ) -> Result<T, StoreError>
 where
@@ -133,10 +140,10 @@ where
     let (mut doubt, mut collisions) = (None, 0);
     for attempts in 1.. {
         let company = if collisions < COLLISIONS_MAX { Company::Others } else { Company::Nobody };
-        let tried = attempt(&mut lease, job.clone(), (company, end)).await;
-        let error = match (tried, kind) {
+        let tried = attempt(&mut lease, job.clone(), ((work.isolation, company), end)).await;
+        let error = match (tried, work.repeat) {
             (Ok(value), _) => return Ok(value),
-            (Err(Failure::InDoubt(error)), Work::Claimed) => doubt.insert(error).share(),
+            (Err(Failure::InDoubt(error)), Repeat::FindsClaim) => doubt.insert(error).share(),
             (Err(Failure::Again(error)), _) => error,
             (Err(Failure::Collided(error)), _) if is_worth_repeating(&error, attempts) => {
                 collisions += 1;
@@ -165,11 +172,11 @@ where
     Err(StoreError::TimedOut)
 }
 
-async fn attempt<T, F>(tx: &mut Tx, job: F, (company, end): (Company, Instant)) -> Result<T, Failure>
+async fn attempt<T, F>(tx: &mut Tx, job: F, (apart, end): ((Isolation, Company), Instant)) -> Result<T, Failure>
 where
     F: for<'a> FnOnce(&'a mut Tx) -> BoxFuture<'a, (T, Effects)>,
 {
-    match timeout_at(end.into(), begin(tx, company)).await {
+    match timeout_at(end.into(), begin(tx, apart)).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => {
             tx.session().roll_back().await;
@@ -199,9 +206,9 @@ where
     failure.map_or(Ok(value), Err)
 }
 
-async fn begin(tx: &mut Tx, company: Company) -> Result<(), StoreError> {
+async fn begin(tx: &mut Tx, (isolation, company): (Isolation, Company)) -> Result<(), StoreError> {
     tx.log = Log::default();
-    tx.session().begin(company).await
+    tx.session().begin(isolation, company).await
 }
 
 async fn commit(tx: &mut Tx) -> Result<(), Failure> {

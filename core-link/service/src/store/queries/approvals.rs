@@ -2,7 +2,7 @@
 
 use super::{
     Tx,
-    authorisations::{authorise_query, seal_preshared_key},
+    authorisations::{authorise, authorise_query, seal_preshared_key},
 };
 use crate::{
     clock::Timestamp,
@@ -11,7 +11,10 @@ use crate::{
         login::{LoginSession, LoginSessionId, RESULT_KEPT},
     },
     sealing::Place,
-    store::{StoreError, sql::sql},
+    store::{
+        StoreError,
+        sql::{sql, sql_for_each},
+    },
 };
 
 const SWEPT_MAX: i64 = 1_000;
@@ -27,7 +30,7 @@ impl Tx {
         let now = self.now();
         let result = self.sealer().seal(place(&row_name(login.id)), key.as_bytes());
         let sealed = seal_preshared_key(self.sealer(), login.device, login.location, key);
-        sql(authorise_query!("UPDATE mfa_sessions SET sealed_preshared_key = $7 WHERE id = $1"))
+        authorise!("UPDATE mfa_sessions SET sealed_preshared_key = $7 WHERE id = $1")
             .bind(login.id.0)
             .bind(login.device.0)
             .bind(login.location.0)

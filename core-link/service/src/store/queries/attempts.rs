@@ -7,7 +7,7 @@ use crate::{
     person::PersonId,
     store::{
         StoreError,
-        sql::{Row, sql, sql_for_each},
+        sql::{Connection, Row, sql, sql_for_each},
     },
 };
 
@@ -29,6 +29,21 @@ impl Tx {
     pub async fn ensure_counters(&mut self, person: PersonId) -> Result<(), StoreError> {
         sql("INSERT INTO authenticators (person_id) VALUES ($1) ON CONFLICT DO NOTHING")
             .bind(person.0)
+            .execute(&mut self.connection)
+            .await?;
+        Ok(())
+    }
+
+    /// Makes the counter of a network for an attempt that is likely to come. On Postgres a row that is there is changed without
+    /// a collision with whoever looks for another one, and a new one is not; on SQLite there is nobody beside.
+    pub async fn expect_familiar_attempt(&mut self, person: PersonId, network: Network) -> Result<(), StoreError> {
+        match &self.connection {
+            Connection::Sqlite(_) => return Ok(()),
+            Connection::Postgres(_) => {}
+        }
+        sql("INSERT INTO familiar_networks (person_id, network, seen_at) VALUES ($1, $2, 0) ON CONFLICT DO NOTHING")
+            .bind(person.0)
+            .bind(network.to_string())
             .execute(&mut self.connection)
             .await?;
         Ok(())

@@ -10,21 +10,27 @@ use crate::{
     store::{StoreError, sql::sql},
 };
 
-/// What happens to a login, and then its device (`$2`) is let into the location (`$3`), in place of whatever let it in
-/// before.
+/// Lets a device (`$2`) into a location (`$3`), in place of whatever let it in before.
 macro_rules! authorise_query {
-    ($login:literal) => {
-        concat!(
-            $login,
-            "; INSERT INTO authorisations
-                   (device_id, location_id, sealed_preshared_key, authorised_at, authorised_until)
-               VALUES ($2, $3, $4, $5, $6)
-               ON CONFLICT (device_id, location_id) DO UPDATE SET sealed_preshared_key = excluded.sealed_preshared_key,
-                   authorised_at = excluded.authorised_at, authorised_until = excluded.authorised_until"
-        )
+    () => {
+        "INSERT INTO authorisations (device_id, location_id, sealed_preshared_key, authorised_at, authorised_until)
+         VALUES ($2, $3, $4, $5, $6)
+         ON CONFLICT (device_id, location_id) DO UPDATE SET sealed_preshared_key = excluded.sealed_preshared_key,
+             authorised_at = excluded.authorised_at, authorised_until = excluded.authorised_until"
     };
 }
 pub(super) use authorise_query;
+
+/// What happens to a login, and then its device is let in.
+macro_rules! authorise {
+    ($login:literal) => {
+        sql_for_each(
+            concat!($login, "; ", authorise_query!()),
+            concat!("WITH login AS (", $login, ") ", authorise_query!()),
+        )
+    };
+}
+pub(super) use authorise;
 
 impl Tx {
     pub async fn end_authorisations_of(&mut self, person: PersonId) -> Result<(), StoreError> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{
     Tx,
     attempts::standings,
-    authorisations::{authorise_query, seal_preshared_key},
+    authorisations::{authorise, authorise_query, seal_preshared_key},
     posture,
 };
 use crate::{
@@ -19,7 +19,7 @@ use crate::{
     person::PersonId,
     store::{
         StoreError,
-        sql::{Row, sql},
+        sql::{Row, sql, sql_for_each},
     },
     token::TokenDigest,
 };
@@ -27,6 +27,25 @@ use crate::{
 /// An expired login is remembered this long, so that its owner is told that it expired.
 const KEPT_AFTER_EXPIRY: Duration = Duration::from_mins(10);
 const SWEPT_MAX: i64 = 4_000;
+
+macro_rules! insert_query {
+    () => {
+        "INSERT INTO mfa_sessions (digest, device_id, location_id, is_familiar, method, created_at, expires_at, posture)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $9)"
+    };
+}
+
+/// All but the newest of those that the statement sees.
+macro_rules! prune_query {
+    ($kept:literal) => {
+        concat!(
+            "DELETE FROM mfa_sessions WHERE device_id = $2 AND is_familiar = $4 AND id <=
+             (SELECT id FROM mfa_sessions WHERE device_id = $2 AND is_familiar = $4 ORDER BY id DESC LIMIT 1 OFFSET ",
+            $kept,
+            ")"
+        )
+    };
+}
 
 impl Tx {
     /// A location, and the device with this key as that location sees it: one statement, so one snapshot.
@@ -62,11 +81,9 @@ impl Tx {
     /// Keeps a new login, and forgets all but the newest few of its device that were begun on this side.
     pub async fn insert_login(&mut self, login: &NewLogin, kept: u32) -> Result<(), StoreError> {
         let now = self.now();
-        sql(
-            "INSERT INTO mfa_sessions (digest, device_id, location_id, is_familiar, method, created_at, expires_at, posture)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $9);
-             DELETE FROM mfa_sessions WHERE device_id = $2 AND is_familiar = $4 AND id <=
-             (SELECT id FROM mfa_sessions WHERE device_id = $2 AND is_familiar = $4 ORDER BY id DESC LIMIT 1 OFFSET $8)",
+        sql_for_each(
+            concat!(insert_query!(), ";", prune_query!("$8")),
+            concat!("WITH pruned AS (", prune_query!("$8 - 1"), ") ", insert_query!()),
         )
         .bind(login.token.as_bytes())
         .bind(login.device.0)
@@ -120,7 +137,7 @@ impl Tx {
     ) -> Result<(), StoreError> {
         let now = self.now();
         let sealed = seal_preshared_key(self.sealer(), login.device, login.location, key);
-        sql(authorise_query!("DELETE FROM mfa_sessions WHERE id = $1"))
+        authorise!("DELETE FROM mfa_sessions WHERE id = $1")
             .bind(login.id.0)
             .bind(login.device.0)
             .bind(login.location.0)
