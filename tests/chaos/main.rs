@@ -6,21 +6,20 @@
 
 mod faults;
 mod form;
-mod ledger;
-mod load;
-mod outcome;
-mod people;
 mod place;
 mod quota;
 mod scenario;
 mod system;
-mod visit;
 
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, anyhow, ensure};
 use clap::Parser;
-use postern_tests::{bench::build, namespaces};
+use postern_tests::{
+    bench::build,
+    namespaces,
+    traffic::{ledger, load, outcome, people, visit},
+};
 
 use crate::{
     form::Form,

@@ -153,7 +153,7 @@ impl Stage<'_> {
     /// The same with so many members.
     async fn begin_with(&self, members: usize, length: Duration) -> Result<(Running, People)> {
         let invited = self.form.invited(length + 2 * CALM);
-        let people = People::gather(&self.system, &self.name, members, invited).await?;
+        let people = People::gather(self.system.meeting(), &self.name, members, invited).await?;
         let ledger = Ledger::open(self.system.commands()).await?;
         let plan = Plan { people: people.clone(), mix: Mix::Everything, per_second: self.form.rate };
         let load = Load::start(self.system.client(), plan, &self.system.hosts.public);

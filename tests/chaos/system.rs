@@ -30,7 +30,10 @@ use tokio::{
 pub(crate) use self::core::Core;
 use self::core::Files;
 pub(crate) use self::database::Database;
-use crate::place::{FRONT_INSIDE, FRONT_OUTSIDE, INTRANET, Place, core_address, edge_address};
+use crate::{
+    people::Meeting,
+    place::{FRONT_INSIDE, FRONT_OUTSIDE, INTRANET, Place, core_address, edge_address},
+};
 
 const HTTP_PORT: u16 = 8080;
 pub(crate) const TUNNEL_PORT: u16 = 50051;
@@ -173,6 +176,11 @@ impl System {
 
     pub(crate) fn commands(&self) -> Commands {
         self.cores[0].commands()
+    }
+
+    /// For people who are to be invited, and call from the public host.
+    pub(crate) fn meeting(&self) -> Meeting {
+        Meeting { commands: self.commands(), client: self.client(), threads: self.hosts.public.clone() }
     }
 
     /// Waits until every Edge is ready.

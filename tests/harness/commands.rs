@@ -11,11 +11,18 @@ use crate::{process, programs::program, secrets};
 #[derive(Debug, Clone)]
 pub struct Commands {
     environment: Vec<(String, String)>,
+    /// A program and its first arguments, where it is not `postern-core` of this build.
+    through: Vec<String>,
 }
 
 impl Commands {
     pub fn new(environment: Vec<(String, String)>) -> Self {
-        Self { environment }
+        Self { environment, through: Vec::new() }
+    }
+
+    /// For a Core that another program reaches: `docker exec core-1 /postern-core`.
+    pub fn through(program: Vec<String>, environment: Vec<(String, String)>) -> Self {
+        Self { environment, through: program }
     }
 
     /// With a setting in place of that Core's own.
@@ -41,8 +48,8 @@ impl Commands {
 
     /// What was printed for people; fails when the command fails.
     pub async fn text(&self, arguments: &[&str]) -> Result<String> {
-        let mut command = tokio::process::Command::from(process::command(&program("postern-core")?));
-        let output = command
+        let output = self
+            .command()?
             .args(arguments)
             .envs(self.environment.iter().cloned())
             .kill_on_drop(true)
@@ -52,6 +59,15 @@ impl Commands {
         let said = String::from_utf8_lossy(&output.stderr);
         ensure!(output.status.success(), "postern-core {arguments:?}: {} {said}", output.status);
         String::from_utf8(output.stdout).with_context(|| format!("postern-core {arguments:?} printed no text"))
+    }
+
+    fn command(&self) -> Result<tokio::process::Command> {
+        let Some((first, rest)) = self.through.split_first() else {
+            return Ok(process::command(&program("postern-core")?).into());
+        };
+        let mut command = tokio::process::Command::new(first);
+        command.args(rest);
+        Ok(command)
     }
 
     /// A new person and a token that works now.

@@ -31,6 +31,7 @@ pub mod postgres;
 pub mod process;
 pub mod programs;
 pub mod secrets;
+pub mod traffic;
 
 pub use at_once::{at_once, in_turns};
 pub use authenticator::Authenticator;

@@ -43,7 +43,7 @@ const ASK_AGAIN: [u16; 4] = [429, 502, 503, 504];
 
 pub(super) async fn play(stage: &mut Stage<'_>) -> Result<Outcome> {
     let (count, length) = (stage.form.enrolling, stage.form.enrolling_length);
-    let people = People::gather(&stage.system, &stage.name, 0, count).await?;
+    let people = People::gather(stage.system.meeting(), &stage.name, 0, count).await?;
     let ledger = Ledger::open(stage.system.commands()).await?;
     let edges: Arc<[Client]> = stage.system.edges.iter().map(Edge::client).collect();
     let mut crowd = JoinSet::new();

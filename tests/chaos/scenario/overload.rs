@@ -39,7 +39,7 @@ const CALM_LENGTH: Duration = Duration::from_secs(5);
 
 pub(super) async fn play(stage: &mut Stage<'_>) -> Result<Outcome> {
     let form = stage.form;
-    let people = People::gather(&stage.system, &stage.name, form.members, 0).await?;
+    let people = People::gather(stage.system.meeting(), &stage.name, form.members, 0).await?;
     let ledger = Ledger::open(stage.system.commands()).await?;
     let quota = Quota::over(stage.system.cores.iter().map(|core| core.process.pid()))?;
     quota.limit(GUESS)?;

@@ -30,7 +30,7 @@ const HELD: Duration = Duration::from_secs(3);
 const WORST_MAX: Duration = Duration::from_millis(4200);
 
 pub(super) async fn play(stage: &mut Stage<'_>) -> Result<Outcome> {
-    let people = People::gather(&stage.system, &stage.name, stage.form.members, 1).await?;
+    let people = People::gather(stage.system.meeting(), &stage.name, stage.form.members, 1).await?;
     let edge = stage.system.edges[0].client();
     let login = &people.invited[0].login;
     stage.system.provider.sign_in_as(Account::new("subject-of-slow-calls", &format!("{login}@example.org")));

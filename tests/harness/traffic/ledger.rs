@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, ensure};
-use postern_tests::{Commands, eventually};
 use serde_json::Value;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-use crate::{load::Tally, visit::Effect};
+use super::{load::Tally, visit::Effect};
+use crate::{Commands, eventually};
 
 /// The most that Core shows at once.
 const ROWS_MAX: &str = "10000";
@@ -22,18 +22,18 @@ type Row = (String, String);
 
 /// How Core's word differs from what people were told.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Verdict {
+pub struct Verdict {
     /// Happened more often than it was asked for.
-    pub(crate) duplicates: usize,
+    pub duplicates: usize,
     /// Somebody was told, and Core knows nothing of it.
-    pub(crate) lost: usize,
+    pub lost: usize,
     /// Of one transaction, some is there and some is not.
-    pub(crate) half_done: usize,
+    pub half_done: usize,
 }
 
 /// Reads Core's activity log from one moment on, each row once.
 #[derive(Debug)]
-pub(crate) struct Ledger {
+pub struct Ledger {
     commands: Commands,
     /// All before it was read.
     until: OffsetDateTime,
@@ -43,7 +43,7 @@ pub(crate) struct Ledger {
 
 impl Ledger {
     /// From now on: a whole second later than anything before it.
-    pub(crate) async fn open(commands: Commands) -> Result<Self> {
+    pub async fn open(commands: Commands) -> Result<Self> {
         let begun = OffsetDateTime::now_utc().unix_timestamp();
         let next = || async { OffsetDateTime::now_utc().unix_timestamp() > begun };
         eventually("the next second", std::time::Duration::from_secs(2), next).await?;
@@ -51,12 +51,12 @@ impl Ledger {
     }
 
     /// Reads on. To be called before so many rows are new that Core does not show them all.
-    pub(crate) async fn read_on(&mut self) -> Result<()> {
+    pub async fn read_on(&mut self) -> Result<()> {
         self.read_until(self.until.max(OffsetDateTime::now_utc() - MARGIN)).await
     }
 
     /// Reads the rest, once nothing is under way, and compares.
-    pub(crate) async fn close(mut self, tally: &Tally) -> Result<Verdict> {
+    pub async fn close(mut self, tally: &Tally) -> Result<Verdict> {
         self.read_until(OffsetDateTime::now_utc() + MARGIN).await?;
         let (told, asked) = (rows_of(&tally.told), rows_of(&tally.asked));
         let times = |rows: &BTreeMap<Row, usize>, row: &Row| rows.get(row).copied().unwrap_or_default();

@@ -6,52 +6,52 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use postern_tests::Client;
 use tokio::{runtime::Handle, task::JoinSet, time::sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use crate::{
+use super::{
     people::People,
     visit::{Effect, Sample, Visit},
 };
+use crate::Client;
 
 /// No load runs longer, whatever a scenario forgets.
 const LONGEST: Duration = Duration::from_mins(10);
 /// One visit of so many is a login, which has two calls, and one of so many an enrollment, which has three.
 const LOGIN_EVERY: usize = 25;
-pub(crate) const ENROLLMENT_EVERY: usize = 500;
+pub const ENROLLMENT_EVERY: usize = 500;
 /// Calls that are due are made up for, all at once, unless this machine itself stood still for longer: nobody would call then.
 const LATE_MAX: Duration = Duration::from_millis(150);
 /// A call that took longer has met what went wrong.
-pub(crate) const SLOW: Duration = Duration::from_millis(200);
+pub const SLOW: Duration = Duration::from_millis(200);
 
 /// Calls that are being sent until [`Load::finish`].
 #[derive(Debug)]
-pub(crate) struct Load {
+pub struct Load {
     stop: CancellationToken,
     sender: JoinSet<Tally>,
 }
 
 /// All calls of a load, what they asked for, and what they were told has happened.
 #[derive(Debug, Default)]
-pub(crate) struct Tally {
-    pub(crate) samples: Vec<Sample>,
-    pub(crate) asked: Vec<Effect>,
-    pub(crate) told: Vec<Effect>,
+pub struct Tally {
+    pub samples: Vec<Sample>,
+    pub asked: Vec<Effect>,
+    pub told: Vec<Effect>,
     /// How long this machine stood still, each time.
-    pub(crate) stalls: Vec<Duration>,
+    pub stalls: Vec<Duration>,
 }
 
 /// Who calls, for what, and how often.
 #[derive(Debug, Clone)]
-pub(crate) struct Plan {
-    pub(crate) people: People,
-    pub(crate) mix: Mix,
-    pub(crate) per_second: u32,
+pub struct Plan {
+    pub people: People,
+    pub mix: Mix,
+    pub per_second: u32,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Mix {
+pub enum Mix {
     /// Polls, logins and enrollments.
     Everything,
     Polls,
@@ -60,7 +60,7 @@ pub(crate) enum Mix {
 
 impl Load {
     /// From the host that these threads are on.
-    pub(crate) fn start(client: Client, plan: Plan, threads: &Handle) -> Self {
+    pub fn start(client: Client, plan: Plan, threads: &Handle) -> Self {
         let stop = CancellationToken::new();
         let mut sender = JoinSet::new();
         sender.spawn_on(send_until(stop.clone(), client, plan), threads);
@@ -68,7 +68,7 @@ impl Load {
     }
 
     /// Stops sending, waits for what is under way, and says what happened.
-    pub(crate) async fn finish(mut self) -> Result<Tally> {
+    pub async fn finish(mut self) -> Result<Tally> {
         self.stop.cancel();
         self.sender.join_next().await.context("the load was never started")?.context("the load panicked")
     }
@@ -130,34 +130,34 @@ impl Plan {
 
 impl Tally {
     /// Adds a visit that has ended.
-    pub(crate) fn take(&mut self, visit: Result<Visit, tokio::task::JoinError>) {
+    pub fn take(&mut self, visit: Result<Visit, tokio::task::JoinError>) {
         let visit = visit.expect("a visit neither panics nor is cancelled");
         self.samples.extend(visit.samples);
         self.asked.extend(visit.asked);
         self.told.extend(visit.told);
     }
 
-    pub(crate) fn append(&mut self, other: Self) {
+    pub fn append(&mut self, other: Self) {
         self.samples.extend(other.samples);
         self.asked.extend(other.asked);
         self.told.extend(other.told);
         self.stalls.extend(other.stalls);
     }
 
-    pub(crate) fn failures(&self) -> impl Iterator<Item = (&'static str, &str)> {
+    pub fn failures(&self) -> impl Iterator<Item = (&'static str, &str)> {
         self.samples.iter().filter_map(|sample| Some((sample.step, sample.failure.as_deref()?)))
     }
 
     /// The longest that anybody waited for an answer of any kind.
-    pub(crate) fn worst(&self) -> Duration {
+    pub fn worst(&self) -> Duration {
         self.samples.iter().map(|sample| sample.took).max().unwrap_or_default()
     }
 
-    pub(crate) fn median(&self) -> Duration {
+    pub fn median(&self) -> Duration {
         self.percentile(50)
     }
 
-    pub(crate) fn p99(&self) -> Duration {
+    pub fn p99(&self) -> Duration {
         self.percentile(99)
     }
 
@@ -169,12 +169,12 @@ impl Tally {
 
     /// From `fault` until people were served as ever, before `end`: no call failed any more, and not more than now and then one
     /// was slow.
-    pub(crate) fn recovery(&self, fault: Instant, end: Instant) -> Duration {
+    pub fn recovery(&self, fault: Instant, end: Instant) -> Duration {
         self.recovery_from(SLOW, fault, end)
     }
 
     /// The same where a call is slow when it takes longer than that.
-    pub(crate) fn recovery_from(&self, too_long: Duration, fault: Instant, end: Instant) -> Duration {
+    pub fn recovery_from(&self, too_long: Duration, fault: Instant, end: Instant) -> Duration {
         const SPAN: Duration = Duration::from_millis(250);
         const SLOW_PART: usize = 10;
         let mut spans = BTreeMap::<u128, (usize, usize)>::new();

@@ -2,34 +2,34 @@
 
 use std::{collections::BTreeMap, fmt, time::Duration};
 
-use crate::{ledger::Verdict, load::Tally};
+use super::{ledger::Verdict, load::Tally};
 
 /// Counts, waits, and whether they are within the target.
 #[derive(Debug)]
-pub(crate) struct Outcome {
-    pub(crate) scenario: String,
-    pub(crate) sent: usize,
-    pub(crate) failed: usize,
-    pub(crate) duplicates: usize,
-    pub(crate) worst: Duration,
-    pub(crate) recovery: Duration,
+pub struct Outcome {
+    pub scenario: String,
+    pub sent: usize,
+    pub failed: usize,
+    pub duplicates: usize,
+    pub worst: Duration,
+    pub recovery: Duration,
     /// In words, without an equals sign.
-    pub(crate) target: String,
-    pub(crate) is_met: bool,
+    pub target: String,
+    pub is_met: bool,
     /// Whatever else is worth a look.
-    pub(crate) notes: Vec<String>,
+    pub notes: Vec<String>,
 }
 
 impl Outcome {
     /// With no failure, no duplicate, and nobody waiting longer.
-    pub(crate) fn of(scenario: &str, tally: &Tally, verdict: Verdict, worst_max: Duration) -> Self {
+    pub fn of(scenario: &str, tally: &Tally, verdict: Verdict, worst_max: Duration) -> Self {
         let outcome = Self::allowing_failures(scenario, tally, verdict, worst_max);
         let (target, is_met) = (format!("0 failed, {}", outcome.target), outcome.is_met && outcome.failed == 0);
         Self { target, is_met, ..outcome }
     }
 
     /// With no effect lost or happening twice, and nobody waiting longer.
-    pub(crate) fn allowing_failures(scenario: &str, tally: &Tally, verdict: Verdict, worst_max: Duration) -> Self {
+    pub fn allowing_failures(scenario: &str, tally: &Tally, verdict: Verdict, worst_max: Duration) -> Self {
         let Verdict { duplicates, lost, half_done } = verdict;
         // An effect that somebody was told of and that is not there is worse than an error.
         let (failed, worst) = (tally.failures().count() + lost + half_done, tally.worst());
@@ -50,7 +50,7 @@ impl Outcome {
     }
 
     /// It could not be played to its end.
-    pub(crate) fn unplayed(scenario: &str, why: String) -> Self {
+    pub fn unplayed(scenario: &str, why: String) -> Self {
         Self {
             scenario: scenario.to_owned(),
             sent: 0,
@@ -66,7 +66,7 @@ impl Outcome {
 
     /// The same, and this is over in time.
     #[must_use]
-    pub(crate) fn recovered(mut self, what: &str, recovery: Duration, max: Duration) -> Self {
+    pub fn recovered(mut self, what: &str, recovery: Duration, max: Duration) -> Self {
         self.target += &format!(", {what} within {} ms", max.as_millis());
         self.is_met &= recovery <= max;
         self.recovery = recovery;
@@ -75,14 +75,14 @@ impl Outcome {
 
     /// The same, and this is worth a look.
     #[must_use]
-    pub(crate) fn noting(mut self, note: String) -> Self {
+    pub fn noting(mut self, note: String) -> Self {
         self.notes.push(note);
         self
     }
 
     /// The same, if this holds too.
     #[must_use]
-    pub(crate) fn and(mut self, what: &str, holds: bool, note: String) -> Self {
+    pub fn and(mut self, what: &str, holds: bool, note: String) -> Self {
         self.target += &format!(", {what}");
         self.is_met &= holds;
         self.notes.push(note);

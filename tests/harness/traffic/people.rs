@@ -5,51 +5,60 @@ use std::sync::Arc;
 use anyhow::{Context, Result, ensure};
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use base64::{Engine, engine::general_purpose::STANDARD};
-use postern_tests::{
-    Client,
+use serde_json::{Value, json};
+use tokio::runtime::Handle;
+
+use crate::{
+    Client, Commands,
     enrollment::{Enrollment, PASSWORD, public_key},
     in_turns,
 };
-use serde_json::{Value, json};
-
-use crate::system::System;
 
 /// Commands and enrollments at a time.
 const AT_A_TIME: usize = 4;
 
 #[derive(Debug)]
-pub(crate) struct Member {
-    pub(crate) login: String,
-    pub(crate) laptop: Device,
-    pub(crate) phone: Device,
+pub struct Member {
+    pub login: String,
+    pub laptop: Device,
+    pub phone: Device,
     finger: Ed25519KeyPair,
 }
 
 #[derive(Debug, Clone)]
-pub(crate) struct Device {
-    pub(crate) public_key: String,
-    pub(crate) polling_token: String,
-    pub(crate) location: i64,
+pub struct Device {
+    pub public_key: String,
+    pub polling_token: String,
+    pub location: i64,
 }
 
 /// Has a token, and will come once.
 #[derive(Debug, Clone)]
-pub(crate) struct Invited {
-    pub(crate) login: String,
-    pub(crate) token: String,
+pub struct Invited {
+    pub login: String,
+    pub token: String,
 }
 
 /// Everybody of one scenario.
 #[derive(Debug, Clone)]
-pub(crate) struct People {
-    pub(crate) members: Arc<[Member]>,
-    pub(crate) invited: Arc<[Invited]>,
+pub struct People {
+    pub members: Arc<[Member]>,
+    pub invited: Arc<[Invited]>,
+}
+
+/// Who invites them, and where they call.
+#[derive(Debug, Clone)]
+pub struct Meeting {
+    pub commands: Commands,
+    pub client: Client,
+    /// On the host that people call from.
+    pub threads: Handle,
 }
 
 impl People {
     /// New people whose logins begin with `name`.
-    pub(crate) async fn gather(system: &System, name: &str, members: usize, invited: usize) -> Result<Self> {
-        let commands = system.commands();
+    pub async fn gather(meeting: Meeting, name: &str, members: usize, invited: usize) -> Result<Self> {
+        let Meeting { commands, client, threads } = meeting;
         let invitations = in_turns(members + invited, AT_A_TIME, |number| {
             let (commands, login) = (commands.clone(), format!("{name}-{number}"));
             async move { Ok(Invited { token: commands.invite(&login).await?, login }) }
@@ -57,8 +66,7 @@ impl People {
         let mut guests = invitations.await?.into_iter().collect::<Result<Vec<_>>>()?;
         let invited = guests.split_off(members);
         let guests: Arc<[Invited]> = guests.into();
-        let client = system.client();
-        let enrolling = system.hosts.public.spawn(async move {
+        let enrolling = threads.spawn(async move {
             in_turns(guests.len(), AT_A_TIME, |number| {
                 let (client, guests) = (client.clone(), Arc::clone(&guests));
                 async move { Member::enroll(&client, &guests[number]).await }
@@ -87,11 +95,11 @@ impl Member {
     }
 
     /// What the finger unlocks: a signature over the challenge.
-    pub(crate) fn sign(&self, challenge: &str) -> String {
+    pub fn sign(&self, challenge: &str) -> String {
         STANDARD.encode(self.finger.sign(challenge.as_bytes()))
     }
 
-    pub(crate) fn public_key(&self) -> String {
+    pub fn public_key(&self) -> String {
         STANDARD.encode(self.finger.public_key())
     }
 }

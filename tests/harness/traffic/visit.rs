@@ -4,32 +4,32 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use base64::{Engine, engine::general_purpose::STANDARD};
-use postern_tests::{
+use serde_json::{Value, json};
+
+use super::people::{Device, Invited, Member};
+use crate::{
     Client, Reply,
     clients::BIOMETRIC,
     enrollment::{PASSWORD, cookie_of, public_key},
 };
-use serde_json::{Value, json};
-
-use crate::people::{Device, Invited, Member};
 
 /// How a failure begins that is the right answer to somebody else.
-pub(crate) const STRAY: &str = "an answer to another request";
+pub const STRAY: &str = "an answer to another request";
 
 /// One call, and what was wrong with its answer.
 #[derive(Debug, Clone)]
-pub(crate) struct Sample {
-    pub(crate) step: &'static str,
-    pub(crate) at: Instant,
-    pub(crate) took: Duration,
+pub struct Sample {
+    pub step: &'static str,
+    pub at: Instant,
+    pub took: Duration,
     /// Of an answer.
-    pub(crate) status: Option<u16>,
-    pub(crate) failure: Option<String>,
+    pub status: Option<u16>,
+    pub failure: Option<String>,
 }
 
 /// What Core does for a visitor.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Effect {
+pub enum Effect {
     LoggedIn { login: String },
     Approved { login: String },
     Enrolled { login: String },
@@ -37,22 +37,22 @@ pub(crate) enum Effect {
 
 /// A visitor, and what became of its calls. The first failure ends a visit.
 #[derive(Debug)]
-pub(crate) struct Visit {
+pub struct Visit {
     client: Client,
-    pub(crate) samples: Vec<Sample>,
+    pub samples: Vec<Sample>,
     /// Asked for, answered or not: each may have happened once.
-    pub(crate) asked: Vec<Effect>,
+    pub asked: Vec<Effect>,
     /// Answered: each has happened.
-    pub(crate) told: Vec<Effect>,
+    pub told: Vec<Effect>,
 }
 
 impl Visit {
-    pub(crate) fn new(client: Client) -> Self {
+    pub fn new(client: Client) -> Self {
         Self { client, samples: Vec::new(), asked: Vec::new(), told: Vec::new() }
     }
 
     /// A device asks for its configuration, and gets its own.
-    pub(crate) async fn poll(mut self, device: &Device) -> Self {
+    pub async fn poll(mut self, device: &Device) -> Self {
         let body = json!({ "token": device.polling_token });
         let own = |body: Value| is_text(&body, "/device_config/device/pubkey", &device.public_key);
         // What was wrong stands in the sample.
@@ -61,13 +61,13 @@ impl Visit {
     }
 
     /// A phone logs in with a finger.
-    pub(crate) async fn log_in(mut self, member: &Member) -> Self {
+    pub async fn log_in(mut self, member: &Member) -> Self {
         self.try_log_in(member).await.ok();
         self
     }
 
     /// Somebody with a token enrolls, with a device and a password.
-    pub(crate) async fn enroll(mut self, invited: &Invited) -> Self {
+    pub async fn enroll(mut self, invited: &Invited) -> Self {
         self.try_enroll(invited).await.ok();
         self
     }
@@ -83,7 +83,7 @@ impl Visit {
     }
 
     /// Token and challenge.
-    pub(crate) async fn begin_login(&mut self, device: &Device, method: i32) -> Result<(String, String)> {
+    pub async fn begin_login(&mut self, device: &Device, method: i32) -> Result<(String, String)> {
         let body = json!({ "location_id": device.location, "pubkey": device.public_key, "method": method });
         let read = |body: Value| Ok((text(&body, "/token")?, text(&body, "/challenge")?));
         self.post("client-mfa/start", "/api/v1/client-mfa/start", &body, read).await
@@ -114,7 +114,7 @@ impl Visit {
     }
 
     /// The body of a 200, read by `read`.
-    pub(crate) async fn post<T>(
+    pub async fn post<T>(
         &mut self,
         step: &'static str,
         path: &str,
@@ -145,7 +145,7 @@ impl Visit {
     }
 
     /// A step that is no plain call.
-    pub(crate) fn note<T>(&mut self, step: &'static str, at: Instant, took: Duration, outcome: Result<T>) -> Result<T> {
+    pub fn note<T>(&mut self, step: &'static str, at: Instant, took: Duration, outcome: Result<T>) -> Result<T> {
         let failure = outcome.as_ref().err().map(|error| format!("{error:#}"));
         self.samples.push(Sample { step, at, took, status: None, failure });
         outcome
@@ -153,18 +153,18 @@ impl Visit {
 }
 
 /// A WireGuard key of 32 bytes.
-pub(crate) fn is_key(body: &Value) -> Result<()> {
+pub fn is_key(body: &Value) -> Result<()> {
     let key = text(body, "/preshared_key")?;
     ensure!(STANDARD.decode(&key).is_ok_and(|key| key.len() == 32), "no key");
     Ok(())
 }
 
-pub(crate) fn is_text(body: &Value, pointer: &str, expected: &str) -> Result<()> {
+pub fn is_text(body: &Value, pointer: &str, expected: &str) -> Result<()> {
     let found = text(body, pointer)?;
     ensure!(found == expected, "{STRAY}: {pointer} is {found}, not {expected}");
     Ok(())
 }
 
-pub(crate) fn text(body: &Value, pointer: &str) -> Result<String> {
+pub fn text(body: &Value, pointer: &str) -> Result<String> {
     Ok(body.pointer(pointer).and_then(Value::as_str).with_context(|| format!("no {pointer} in {body}"))?.to_owned())
 }
