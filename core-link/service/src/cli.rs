@@ -95,7 +95,19 @@ fn run(doing: impl Future<Output = anyhow::Result<Answer>>, json: bool) -> anyho
 
 /// In the running Core, or here if none runs.
 async fn execute(config: &Config, command: &Command) -> anyhow::Result<Answer> {
-    let _lock = match place::find(config).await? {
+    let place = match command {
+        // Without a Core there is nobody to be well.
+        Command::Health => place::running(config).await?,
+        Command::User(_)
+        | Command::Location(_)
+        | Command::Edge(_)
+        | Command::Certificate(_)
+        | Command::Device(_)
+        | Command::Token(_)
+        | Command::Mail(_)
+        | Command::Activity { .. } => place::find(config).await?,
+    };
+    let _lock = match place {
         Place::RunningCore(core) => return Ok(core.run(command, tell).await?),
         Place::Here(lock) => lock,
     };

@@ -68,6 +68,7 @@ pub(super) fn text(answer: &Answer) -> String {
             format!("{} of device {device} ended.\n", counted(*revoked, "token"))
         }
         Answer::Activity(rows) => activity(rows),
+        Answer::Healthy {} => "Core answers.\n".to_owned(),
         Answer::Migrated(migrated) => migrated::text(migrated),
     }
 }

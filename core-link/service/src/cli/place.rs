@@ -20,6 +20,14 @@ pub(super) enum Place {
     Here(Option<StoreLock>),
 }
 
+/// In a Core that runs here, and nowhere else.
+pub(super) async fn running(config: &Config) -> anyhow::Result<Place> {
+    match ControlClient::connect(&config.socket).await? {
+        Some(core) => Ok(Place::RunningCore(core)),
+        None => anyhow::bail!("no Core listens on {}", config.socket.display()),
+    }
+}
+
 /// Waits while a Core is starting, or another command is at work.
 pub(super) async fn find(config: &Config) -> anyhow::Result<Place> {
     if let Some(core) = ControlClient::connect(&config.socket).await? {

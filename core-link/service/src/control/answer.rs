@@ -48,6 +48,7 @@ pub enum Answer {
     PersonTokensRevoked { login: String, revoked: u64 },
     DeviceTokensRevoked { device: i64, revoked: u64 },
     Activity(Vec<ActivityRow>),
+    Healthy {},
     Migrated(Migrated),
 }
 
@@ -244,6 +245,7 @@ impl Answer {
             Self::PersonTokensRevoked { login, revoked } => json!({ "login": login, "revoked": revoked }),
             Self::DeviceTokensRevoked { device, revoked } => json!({ "device": device, "revoked": revoked }),
             Self::Activity(rows) => json!(rows),
+            Self::Healthy {} => json!({ "healthy": true }),
             Self::Migrated(migrated) => json!(migrated),
         }
     }

@@ -45,6 +45,8 @@ pub enum Command {
         #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
         limit: u32,
     },
+    /// Whether a Core answers here, for container health checks
+    Health,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize, clap::Subcommand)]
@@ -103,7 +105,8 @@ impl Command {
             | Self::Device(_)
             | Self::Token(_)
             | Self::Mail(_)
-            | Self::Activity { .. } => COMMAND_MAX,
+            | Self::Activity { .. }
+            | Self::Health => COMMAND_MAX,
         }
     }
 

@@ -122,6 +122,19 @@ fn a_refusal_is_told_on_stderr_and_as_json() {
 }
 
 #[test]
+fn only_a_running_core_is_healthy() {
+    let folder = Folder::new();
+    let core = folder.serve();
+    assert_eq!(core.json("health"), json!({ "healthy": true }));
+    core.terminate();
+
+    let refused = folder.run("health --json");
+
+    assert_eq!(code(&refused), 1, "there is a database that a command could open");
+    assert!(error_of(&refused).contains("no Core listens on"), "{refused:?}");
+}
+
+#[test]
 fn wrong_usage_ends_with_2() {
     let folder = Folder::new();
     for line in ["user", "user add joe", "edge add edge-1", "fly", "activity --limit 0", "location add x --mfa maybe"] {
