@@ -81,6 +81,14 @@ impl Database {
             Self::Postgres(_) => postgres::TURNS_TO_POLL,
         }
     }
+
+    /// Why no turn to read came in all the time that anybody waits for one.
+    fn missed_turn(&self) -> StoreError {
+        match self {
+            Self::Sqlite(_) => StoreError::Overloaded,
+            Self::Postgres(database) => database.missed_turn(),
+        }
+    }
 }
 
 impl Store {
@@ -133,7 +141,8 @@ impl Store {
     /// For what a device asks for again by itself: a turn to [`Self::read`] behind everybody else, so that whoever logs in
     /// never waits for all who poll.
     pub async fn last_turn(&self) -> Result<SemaphorePermit<'_>, StoreError> {
-        let turn = timeout(TURN_TIME_MAX, self.shared.last.acquire()).await.map_err(|_| StoreError::Overloaded)?;
+        let turn =
+            timeout(TURN_TIME_MAX, self.shared.last.acquire()).await.map_err(|_| self.shared.database.missed_turn())?;
         turn.map_err(|_| StoreError::Closed)
     }
 

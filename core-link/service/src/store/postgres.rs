@@ -92,6 +92,10 @@ impl Database {
         tokio::join!(self.readers.connect_all(), self.writers.connect_all());
     }
 
+    pub(super) fn missed_turn(&self) -> StoreError {
+        self.readers.missed_turn()
+    }
+
     pub(super) async fn read<T, E, F>(&self, job: F) -> Result<T, E>
     where
         F: for<'a> FnOnce(&'a mut Tx) -> BoxFuture<'a, Result<T, E>> + Send,
