@@ -1,4 +1,5 @@
-//! The schema's versions, numbered as those of SQLite. A file that was once released is never edited.
+//! The schema's versions, numbered together with those of SQLite: what only one of them needs has no file for the other. A file
+//! that was once released is never edited.
 //!
 //! They only add, so that a Core of the last version goes on beside one of this. Two that start at once take turns: sqlx
 //! holds a lock of the server while it migrates.
