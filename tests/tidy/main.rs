@@ -5,4 +5,5 @@ mod clients;
 mod settings;
 mod shape;
 mod source;
+mod stacks;
 mod words;

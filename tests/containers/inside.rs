@@ -1,0 +1,98 @@
+//! The network of a container, seen from within: images have no shell, so a thread of ours goes in.
+
+use std::{
+    collections::BTreeSet,
+    fs::{self, File},
+    io::{Read as _, Write as _},
+    net::{Ipv4Addr, SocketAddr, TcpStream},
+    os::fd::AsFd,
+    time::Duration,
+};
+
+use anyhow::{Context, Result, anyhow};
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+
+/// An answer, or a refusal, comes at once on one machine.
+const PROBE_PATIENCE: Duration = Duration::from_millis(400);
+/// Probes at a time, of one container.
+const PROBERS: usize = 64;
+const METRICS_PATIENCE: Duration = Duration::from_secs(2);
+/// In `/proc/net/tcp`.
+const LISTENING: &str = "0A";
+
+/// A container, by one of its processes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Inside {
+    pub(crate) pid: i64,
+}
+
+impl Inside {
+    /// Runs this on a thread of its own in there.
+    pub(crate) fn run<T: Send>(self, work: impl FnOnce() -> T + Send) -> Result<T> {
+        let network = File::open(format!("/proc/{}/ns/net", self.pid)).context("the container is gone")?;
+        std::thread::scope(|scope| {
+            let thread = scope.spawn(|| {
+                move_into_link_name_space(network.as_fd(), Some(LinkNameSpaceType::Network))
+                    .context("cannot enter a container")
+                    .map(|()| work())
+            });
+            thread.join().map_err(|_| anyhow!("what was done in a container panicked"))?
+        })
+    }
+
+    /// Which of these addresses take a connection from in there.
+    pub(crate) fn reached(self, addresses: &[SocketAddr]) -> Result<BTreeSet<SocketAddr>> {
+        self.run(|| {
+            // A thread inherits the network of the one that starts it.
+            std::thread::scope(|scope| {
+                let probe = |address: &SocketAddr| TcpStream::connect_timeout(address, PROBE_PATIENCE).is_ok();
+                let part = addresses.len().div_ceil(PROBERS).max(1);
+                let probes = addresses.chunks(part).map(|part| {
+                    scope.spawn(move || part.iter().filter(|address| probe(address)).copied().collect::<Vec<_>>())
+                });
+                // All are started before the first is waited for.
+                let probes: Vec<_> = probes.collect();
+                probes.into_iter().flat_map(|probe| probe.join().expect("a probe does not panic")).collect()
+            })
+        })
+    }
+
+    /// Where anything in there listens by TCP: addresses of IPv4, and ports of IPv6, which would be every address.
+    pub(crate) fn listens(self) -> Result<BTreeSet<SocketAddr>> {
+        let read = |name: &str| fs::read_to_string(format!("/proc/{}/net/{name}", self.pid));
+        let lines = [read("tcp").context("the container is gone")?, read("tcp6").unwrap_or_default()].concat();
+        lines
+            .lines()
+            .filter_map(|line| {
+                let fields: Vec<_> = line.split_whitespace().collect();
+                (fields.get(3) == Some(&LISTENING)).then(|| address(fields[1]))
+            })
+            .collect()
+    }
+
+    /// A number of what Prometheus reads on the container's loopback.
+    pub(crate) fn metric(self, port: u16, name: &str) -> Result<f64> {
+        let text = self.run(|| metrics(port))?.context("no metrics")?;
+        let of_name = |line: &str| line.strip_prefix(name)?.rsplit(' ').next()?.parse::<f64>().ok();
+        Ok(String::from_utf8_lossy(&text).lines().filter_map(of_name).sum())
+    }
+}
+
+fn metrics(port: u16) -> std::io::Result<Vec<u8>> {
+    let mut stream = TcpStream::connect_timeout(&(Ipv4Addr::LOCALHOST, port).into(), METRICS_PATIENCE)?;
+    stream.set_read_timeout(Some(METRICS_PATIENCE))?;
+    stream.write_all(b"GET /metrics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer)?;
+    Ok(answer)
+}
+
+/// `0100007F:1F90`, or the same with 32 digits in front.
+fn address(hexadecimal: &str) -> Result<SocketAddr> {
+    let (ip, port) = hexadecimal.split_once(':').context("no port")?;
+    let port = u16::from_str_radix(port, 16)?;
+    let Ok(ip) = u32::from_str_radix(ip, 16) else {
+        return Ok((std::net::Ipv6Addr::UNSPECIFIED, port).into());
+    };
+    Ok((Ipv4Addr::from(ip.swap_bytes()), port).into())
+}
