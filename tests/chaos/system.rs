@@ -2,6 +2,7 @@
 
 mod core;
 mod database;
+mod proxy;
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -15,8 +16,6 @@ use postern_tests::{
     Client, Commands, FaultProxy, Namespace, OpenIdProvider, Process,
     cluster::{Edge, START_LIMIT},
     eventually,
-    haproxy::HaProxy,
-    nginx::Nginx,
     process::Launch,
     programs::program,
 };
@@ -28,8 +27,8 @@ use tokio::{
 };
 
 pub(crate) use self::core::Core;
-use self::core::Files;
 pub(crate) use self::database::Database;
+use self::{core::Files, proxy::Proxy};
 use crate::{
     people::Meeting,
     place::{FRONT_INSIDE, FRONT_OUTSIDE, INTRANET, Place, core_address, edge_address},
@@ -95,29 +94,6 @@ pub(crate) struct System {
     pub(crate) database: Option<Database>,
     proxy: Proxy,
     folder: TempDir,
-}
-
-/// A front that runs.
-#[derive(Debug)]
-enum Proxy {
-    Nginx(Nginx),
-    HaProxy(HaProxy),
-}
-
-impl Proxy {
-    fn start(front: Front, folder: &Path, edges: &[SocketAddr]) -> Result<Self> {
-        match front {
-            Front::Nginx => Nginx::start(folder, public(), edges).map(Self::Nginx),
-            Front::HaProxy => HaProxy::start(folder, public(), edges).map(Self::HaProxy),
-        }
-    }
-
-    fn logs(&self) -> String {
-        match self {
-            Self::Nginx(nginx) => nginx.logs(),
-            Self::HaProxy(haproxy) => haproxy.process.log(),
-        }
-    }
 }
 
 impl Setup {

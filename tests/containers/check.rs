@@ -39,7 +39,7 @@ pub(crate) enum Check {
     Figures,
     DownAndUp,
     WrongSecret,
-    MissingSecret,
+    EmptySecret,
     LockedFolder,
     NoPostgres,
     WrongClock,
@@ -62,11 +62,11 @@ pub(crate) struct Stage<'a> {
 
 pub(crate) fn programme() -> Vec<(Scene, Vec<Check>)> {
     use Check::{
-        DownAndUp, DropIn, Figures, FirstRun, Isolation, KillEdge, LockedFolder, MissingSecret, NoPostgres,
-        RestartCores, RestartEdges, Segmented, WrongClock, WrongSecret,
+        DownAndUp, DropIn, EmptySecret, Figures, FirstRun, Isolation, KillEdge, LockedFolder, NoPostgres, RestartCores,
+        RestartEdges, Segmented, WrongClock, WrongSecret,
     };
     let under_load = vec![KillEdge, RestartEdges, RestartCores, Figures];
-    let faults = vec![WrongSecret, MissingSecret, LockedFolder, NoPostgres, WrongClock];
+    let faults = vec![WrongSecret, EmptySecret, LockedFolder, NoPostgres, WrongClock];
     vec![
         (Scene::Whole, [vec![FirstRun, Isolation], under_load, vec![DownAndUp], faults].concat()),
         (Scene::Segmented, vec![Segmented]),
@@ -88,6 +88,7 @@ impl Scene {
         let mut stage = Stage { scene: self, stack, announced: None, person: None, sent: 0 };
         // What a run that was killed has left behind.
         stage.clear().await?;
+        engine.docker(&["network", "prune", "--force"]).await?;
         match stage.bring_up().await {
             Ok(announced) => stage.announced = announced,
             Err(error) => {
@@ -112,7 +113,7 @@ impl Check {
             Self::Figures => "figures",
             Self::DownAndUp => "down-and-up",
             Self::WrongSecret => "wrong-secret",
-            Self::MissingSecret => "missing-secret",
+            Self::EmptySecret => "empty-secret",
             Self::LockedFolder => "locked-folder",
             Self::NoPostgres => "no-postgres",
             Self::WrongClock => "wrong-clock",
@@ -131,7 +132,7 @@ impl Check {
             Self::Figures => figures::play(stage).await,
             Self::DownAndUp => people::down_and_up(stage).await,
             Self::WrongSecret => faults::wrong_secret(stage).await,
-            Self::MissingSecret => faults::missing_secret(stage).await,
+            Self::EmptySecret => faults::empty_secret(stage).await,
             Self::LockedFolder => faults::locked_folder(stage).await,
             Self::NoPostgres => faults::no_postgres(stage).await,
             Self::WrongClock => faults::wrong_clock(stage).await,

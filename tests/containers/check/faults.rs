@@ -1,7 +1,12 @@
 //! What an administrator gets wrong: each mistake is one clear line in the container's log for each start, and once it is put
 //! right the stack heals by itself.
 
-use std::{fs, path::PathBuf, time::Duration};
+use std::{
+    fs::{self, Permissions},
+    os::unix::fs::PermissionsExt as _,
+    path::PathBuf,
+    time::Duration,
+};
 
 use anyhow::{Context, Result};
 use postern_tests::{eventually, programs::program};
@@ -16,7 +21,8 @@ use crate::{
 const HEAL_MAX: Duration = Duration::from_secs(90);
 /// As `deploy/images` has it.
 const USER: u32 = 65532;
-const OVERRIDE: [&str; 4] = ["-f", "compose.yaml", "-f", "wrong-clock.yaml"];
+const SHIPPED: [&str; 2] = ["-p", "postern"];
+const OVERRIDE: [&str; 6] = ["-p", "postern", "-f", "compose.yaml", "-f", "wrong-clock.yaml"];
 
 /// A mistake that was made at a moment.
 #[derive(Debug)]
@@ -41,12 +47,12 @@ pub(super) async fn wrong_secret(stage: &mut Stage<'_>) -> Result<Outcome> {
     mistake.heals(stack, told?).await
 }
 
-pub(super) async fn missing_secret(stage: &mut Stage<'_>) -> Result<Outcome> {
+pub(super) async fn empty_secret(stage: &mut Stage<'_>) -> Result<Outcome> {
     let stack = &stage.stack;
     let file = stack.secret("master.key");
     let right = fs::read(&file)?;
     fs::write(&file, "")?;
-    let mistake = Mistake::made("missing-secret", CORES[1], "master key file /run/secrets/master.key");
+    let mistake = Mistake::made("empty-secret", CORES[1], "master key file /run/secrets/master.key");
     stack.docker(&["restart"], CORES[1]).await?;
     let told = mistake.told(stack).await;
     fs::write(&file, right)?;
@@ -57,10 +63,13 @@ pub(super) async fn locked_folder(stage: &mut Stage<'_>) -> Result<Outcome> {
     let stack = &stage.stack;
     let folder = identity_folder(stack).await?;
     let mistake = Mistake::made("locked-folder", EDGES[2], "/var/lib/postern-edge");
+    let right = fs::metadata(&folder)?.permissions();
     std::os::unix::fs::chown(&folder, Some(0), Some(0))?;
+    fs::set_permissions(&folder, Permissions::from_mode(0o700))?;
     stack.docker(&["restart"], EDGES[2]).await?;
     let told = mistake.told(stack).await;
     std::os::unix::fs::chown(&folder, Some(USER), Some(USER))?;
+    fs::set_permissions(&folder, right)?;
     mistake.heals(stack, told?).await
 }
 
@@ -90,7 +99,7 @@ pub(super) async fn wrong_clock(stage: &mut Stage<'_>) -> Result<Outcome> {
     let mistake = Mistake::made("wrong-clock", EDGES[2], "not valid yet");
     replace(stack, &OVERRIDE).await?;
     let told = mistake.told(stack).await;
-    replace(stack, &[]).await?;
+    replace(stack, &SHIPPED).await?;
     mistake.heals(stack, told?).await
 }
 
