@@ -28,6 +28,8 @@ pub(super) enum Refusal {
     NotTls,
     NoCertificate,
     UnknownAuthority,
+    NotYetValid,
+    Expired,
     InvalidCertificate,
     OtherCertificate,
     AdoptionFrom,
@@ -45,6 +47,8 @@ impl fmt::Display for Refusal {
             Self::NotTls => "this is no TLS that we speak",
             Self::NoCertificate => "no client certificate",
             Self::UnknownAuthority => "a client certificate of another CA",
+            Self::NotYetValid => "a client certificate that is not valid yet; this machine's clock may be behind",
+            Self::Expired => "a client certificate that has expired, unless this machine's clock is ahead",
             Self::InvalidCertificate => "a client certificate that is not valid",
             Self::OtherCertificate => "a client certificate of our CA that is not the one from adoption",
             Self::AdoptionFrom => "adoption from an address that `adoption_from` does not list",
@@ -72,12 +76,22 @@ impl Refusal {
             None
         } else if let rustls::Error::NoCertificatesPresented = error {
             Some(Self::NoCertificate)
-        } else if let rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer) = error {
-            Some(Self::UnknownAuthority)
-        } else if let rustls::Error::InvalidCertificate(_) = error {
-            Some(Self::InvalidCertificate)
+        } else if let rustls::Error::InvalidCertificate(error) = error {
+            Some(Self::of_certificate(error))
         } else {
             Some(Self::NotTls)
+        }
+    }
+
+    fn of_certificate(error: &CertificateError) -> Self {
+        if let CertificateError::UnknownIssuer = error {
+            Self::UnknownAuthority
+        } else if let CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } = error {
+            Self::NotYetValid
+        } else if let CertificateError::Expired | CertificateError::ExpiredContext { .. } = error {
+            Self::Expired
+        } else {
+            Self::InvalidCertificate
         }
     }
 }
@@ -165,7 +179,9 @@ mod tests {
         let invalid = rustls::Error::InvalidCertificate;
         assert_eq!(of(rustls::Error::NoCertificatesPresented), Some(Refusal::NoCertificate));
         assert_eq!(of(invalid(CertificateError::UnknownIssuer)), Some(Refusal::UnknownAuthority));
-        assert_eq!(of(invalid(CertificateError::Expired)), Some(Refusal::InvalidCertificate));
+        assert_eq!(of(invalid(CertificateError::Expired)), Some(Refusal::Expired));
+        assert_eq!(of(invalid(CertificateError::NotValidYet)), Some(Refusal::NotYetValid));
+        assert_eq!(of(invalid(CertificateError::BadSignature)), Some(Refusal::InvalidCertificate));
         assert_eq!(
             of(rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType)),
             Some(Refusal::NotTls)
