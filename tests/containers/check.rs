@@ -42,7 +42,8 @@ pub(crate) enum Check {
     EmptySecret,
     LockedFolder,
     NoPostgres,
-    WrongClock,
+    ClockBehind,
+    ClockAhead,
     Segmented,
     DropIn,
 }
@@ -62,11 +63,11 @@ pub(crate) struct Stage<'a> {
 
 pub(crate) fn programme() -> Vec<(Scene, Vec<Check>)> {
     use Check::{
-        DownAndUp, DropIn, EmptySecret, Figures, FirstRun, Isolation, KillEdge, LockedFolder, NoPostgres, RestartCores,
-        RestartEdges, Segmented, WrongClock, WrongSecret,
+        ClockAhead, ClockBehind, DownAndUp, DropIn, EmptySecret, Figures, FirstRun, Isolation, KillEdge, LockedFolder,
+        NoPostgres, RestartCores, RestartEdges, Segmented, WrongSecret,
     };
     let under_load = vec![KillEdge, RestartEdges, RestartCores, Figures];
-    let faults = vec![WrongSecret, EmptySecret, LockedFolder, NoPostgres, WrongClock];
+    let faults = vec![WrongSecret, EmptySecret, LockedFolder, NoPostgres, ClockBehind, ClockAhead];
     vec![
         (Scene::Whole, [vec![FirstRun, Isolation], under_load, vec![DownAndUp], faults].concat()),
         (Scene::Segmented, vec![Segmented]),
@@ -116,7 +117,8 @@ impl Check {
             Self::EmptySecret => "empty-secret",
             Self::LockedFolder => "locked-folder",
             Self::NoPostgres => "no-postgres",
-            Self::WrongClock => "wrong-clock",
+            Self::ClockBehind => "clock-behind",
+            Self::ClockAhead => "clock-ahead",
             Self::Segmented => "segmented",
             Self::DropIn => "drop-in",
         }
@@ -135,7 +137,8 @@ impl Check {
             Self::EmptySecret => faults::empty_secret(stage).await,
             Self::LockedFolder => faults::locked_folder(stage).await,
             Self::NoPostgres => faults::no_postgres(stage).await,
-            Self::WrongClock => faults::wrong_clock(stage).await,
+            Self::ClockBehind => faults::clock_behind(stage).await,
+            Self::ClockAhead => faults::clock_ahead(stage).await,
             Self::Segmented => segmented::play(stage).await,
             Self::DropIn => drop_in::play(stage).await,
         }
