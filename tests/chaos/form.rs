@@ -22,14 +22,9 @@ pub(crate) struct Form {
     /// People of `exactly-once`, and how long it takes until the last of them has come.
     pub(crate) enrolling: usize,
     pub(crate) enrolling_length: Duration,
-    pub(crate) plays_haproxy: bool,
-    /// What can be served per second in `overload`, and how long it lasts.
-    pub(crate) limit: u32,
-    pub(crate) overload: Duration,
-    /// Parts of what can be served, and of logins, that are served then. What unoptimized programs can serve is known only
-    /// roughly: they use up so little processor time in coarse steps.
-    pub(crate) goodput_min: f64,
-    pub(crate) logins_min: f64,
+    /// Also what needs the full form: `overload`, since unoptimized programs use up so little processor time as it leaves them
+    /// in too coarse steps, and what is played with HAProxy.
+    pub(crate) plays_all: bool,
     /// Times that slow calls are held.
     pub(crate) waves: usize,
     /// Waits that differ by less tell of this machine, not of Postern.
@@ -50,11 +45,7 @@ impl Form {
             storm_part: 4,
             enrolling: 1000,
             enrolling_length: Duration::from_secs(60),
-            plays_haproxy: true,
-            limit: 300,
-            overload: Duration::from_secs(60),
-            goodput_min: 0.9,
-            logins_min: 0.95,
+            plays_all: true,
             waves: 3,
             noise: Duration::from_millis(5),
         }
@@ -74,11 +65,7 @@ impl Form {
             storm_part: 2,
             enrolling: 40,
             enrolling_length: Duration::from_secs(10),
-            plays_haproxy: false,
-            limit: 80,
-            overload: Duration::from_secs(10),
-            goodput_min: 0.5,
-            logins_min: 0.8,
+            plays_all: false,
             waves: 1,
             noise: Duration::from_millis(100),
         }

@@ -91,9 +91,9 @@ pub(crate) fn programme(form: &Form) -> Vec<(Setup, Vec<Scenario>)> {
         (Setup { edges: form.storm_edges, tunnels: relayed, ..whole }, vec![Storm]),
         (small, vec![SlowCalls]),
         (Setup { tunnels: relayed, ..small }, vec![PoorNetwork]),
-        (whole, vec![Overload]),
     ];
-    if form.plays_haproxy {
+    if form.plays_all {
+        programme.push((whole, vec![Overload]));
         programme.push((Setup { front: Front::HaProxy, ..whole }, edges));
     }
     programme

@@ -22,11 +22,14 @@ use crate::{
     visit::{Sample, Visit},
 };
 
-/// So many times as many come as can be served.
+/// What the system is limited to, in calls per second; so many times as many come, for so long.
+const LIMIT: u32 = 300;
 const TIMES: u32 = 10;
+const LENGTH: Duration = Duration::from_secs(60);
 /// One call of so many that can be served is part of a login.
 const LOGIN_PART: u32 = 10;
-/// So few are under way at a time that none is refused.
+/// For each tunnel. So few are under way at a time that none is refused, and so many that Cores read for several at once, as
+/// they do under more.
 const CALLERS: usize = 16;
 /// Of a processor, to begin with.
 const GUESS: f64 = 0.2;
@@ -38,13 +41,12 @@ const NORMAL_MAX: Duration = Duration::from_secs(2);
 const CALM_LENGTH: Duration = Duration::from_secs(5);
 
 pub(super) async fn play(stage: &mut Stage<'_>) -> Result<Outcome> {
-    let form = stage.form;
-    let people = People::gather(stage.system.meeting(), &stage.name, form.members, 0).await?;
+    let people = People::gather(stage.system.meeting(), &stage.name, stage.form.members, 0).await?;
     let ledger = Ledger::open(stage.system.commands()).await?;
     let quota = Quota::over(stage.system.cores.iter().map(|core| core.process.pid()))?;
     quota.limit(GUESS)?;
     let (first, mut all) = capacity(stage, &people).await?;
-    quota.limit(GUESS * f64::from(form.limit) / first)?;
+    quota.limit(GUESS * f64::from(LIMIT) / first)?;
     let (limit, calibrating) = capacity(stage, &people).await?;
     all.append(calibrating);
 
@@ -52,8 +54,8 @@ pub(super) async fn play(stage: &mut Stage<'_>) -> Result<Outcome> {
     // A process that has used up its share waits for the next tenth of a second, also when all is well; how often is chance.
     let slow = (2 * before_polls.worst().max(before_logins.worst())).max(SLOW);
 
-    let crowd = Crowd::begin(stage, &people, form.limit * TIMES);
-    tokio::time::sleep(form.overload).await;
+    let crowd = Crowd::begin(stage, &people, LIMIT * TIMES);
+    tokio::time::sleep(LENGTH).await;
     let (polls, logins) = crowd.end().await?;
     let over = Instant::now();
     let (calm_polls, calm_logins) = Crowd::calm(stage, &people).await?;
@@ -61,7 +63,7 @@ pub(super) async fn play(stage: &mut Stage<'_>) -> Result<Outcome> {
     tokio::time::sleep(CALM).await;
 
     let served = served(&polls) + served(&logins);
-    let goodput = served as f64 / form.overload.as_secs_f64();
+    let goodput = served as f64 / LENGTH.as_secs_f64();
     let succeeded = logins.told.len() as f64 / logins.asked.len().max(1) as f64;
     let refused = p95_of_refusals(&polls, &logins);
     let memory = stage.system.edges.iter().map(|edge| peak_memory_kib(edge.process.pid())).max().context("no Edge")?;
@@ -69,7 +71,7 @@ pub(super) async fn play(stage: &mut Stage<'_>) -> Result<Outcome> {
         all.append(part);
     }
     let normal = all.recovery_from(slow, over, Instant::now());
-    let refusal_max = REFUSAL_MAX.max(form.noise);
+    let refusal_max = REFUSAL_MAX.max(stage.form.noise);
     let verdict = ledger.close(&all).await?;
     let turned_away = all.samples.iter().filter(|sample| is_shed(sample) && sample.step != "poll");
     let why = turned_away.filter_map(|sample| sample.failure.clone()).next_back().unwrap_or_default();
@@ -78,15 +80,12 @@ pub(super) async fn play(stage: &mut Stage<'_>) -> Result<Outcome> {
     let failed_polls = all.failures().filter(|(step, _)| **step == *"poll").count();
     let note = format!("{goodput:.0}/s of {limit:.0}/s, {shed} refused, {:.1} % of logins", 100.0 * succeeded);
     let rest = format!("p95 of refusals {refused:?}, an Edge takes {} MiB at most", memory / 1024);
-    let (least, logins_least) = (form.goodput_min, form.logins_min);
-    let enough = format!("goodput at least {:.0} % of the limit", 100.0 * least);
-    let most = format!("{:.0} % of logins succeed", 100.0 * logins_least);
     let refusals = format!("p95 of refusals within {} ms", refusal_max.as_millis());
     Ok(Outcome::allowing_failures(&stage.name, &all, verdict, BUDGET)
         .recovered("no wait is twice the longest of before", normal, NORMAL_MAX)
-        .and(&enough, goodput >= least * limit, note)
+        .and("goodput at least 90 % of the limit", goodput >= 0.9 * limit, note)
         .and("polls are served or refused with 429", failed_polls == 0, String::new())
-        .and(&most, succeeded >= logins_least, rest)
+        .and("95 % of logins succeed", succeeded >= 0.95, rest)
         .and(&refusals, refused <= refusal_max, String::new())
         .and("an Edge under 256 MiB", memory < MEMORY_MAX_KIB, why))
 }
@@ -105,13 +104,13 @@ impl Crowd {
             let plan = Plan { people: people.clone(), mix, per_second };
             Load::start(stage.system.client(), plan, &stage.system.hosts.public)
         };
-        let logins = stage.form.limit / LOGIN_PART;
+        let logins = LIMIT / LOGIN_PART;
         Self { polls: begin(Mix::Polls, per_second - logins), logins: begin(Mix::Logins, logins) }
     }
 
     /// Half of what can be served, for a while.
     async fn calm(stage: &Stage<'_>, people: &People) -> Result<(Tally, Tally)> {
-        let calm = Self::begin(stage, people, stage.form.limit / 2);
+        let calm = Self::begin(stage, people, LIMIT / 2);
         tokio::time::sleep(CALM_LENGTH).await;
         calm.end().await
     }
@@ -124,11 +123,12 @@ impl Crowd {
 /// Calls per second that are served when nobody comes before the one in front is done.
 async fn capacity(stage: &Stage<'_>, people: &People) -> Result<(f64, Tally)> {
     let (stop, mut callers) = (CancellationToken::new(), JoinSet::new());
-    let logins = stage.form.limit / LOGIN_PART;
+    let logins = LIMIT / LOGIN_PART;
     let plan = Plan { people: people.clone(), mix: Mix::Logins, per_second: logins };
     let logins = Load::start(stage.system.client(), plan, &stage.system.hosts.public);
     let begun = Instant::now();
-    for number in 0..CALLERS {
+    let tunnels = stage.system.edges.len() * stage.system.cores.len();
+    for number in 0..CALLERS * tunnels {
         let (stop, people, client) = (stop.clone(), people.clone(), stage.system.client());
         let calling = async move {
             let mut tally = Tally::default();
