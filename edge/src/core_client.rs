@@ -26,7 +26,7 @@ use crate::tunnel::{
 
 /// A poll that would wait longer for its turn is refused: its device asks again in a moment, and nobody notices. What has
 /// piled up for a moment only is waited for.
-const POLL: Patience = Patience { in_queue: Duration::from_millis(300), in_bunch: Duration::from_millis(750) };
+const POLL: Patience = Patience { in_queue: Duration::from_millis(300), in_bunch: Duration::from_millis(1_500) };
 /// Everything else is refused when half of the budget would pass before Core begins, since the rest of it is needed
 /// for the work and the way back.
 const PERSON: Patience = Patience { in_queue: Duration::from_secs(2), in_bunch: Duration::from_secs(2) };

@@ -52,7 +52,8 @@ async fn ten_times_too_much_costs_polls_and_neither_goodput_nor_logins() {
     let (well, all) = logins.fold((0, 0), |(well, all), login| (well + usize::from(login.error.is_none()), all + 1));
     assert!(well * 100 >= all * 95, "logins: {well} of {all}");
     let waited = outcomes.iter().map(|outcome| outcome.waited).max().unwrap();
-    assert!(waited < Duration::from_secs(1), "nobody waits for long: {waited:?}");
+    // Most of it in the first moment, when it could still be a bunch.
+    assert!(waited < Duration::from_secs(2), "nobody waits for long: {waited:?}");
 }
 
 #[tokio::test(start_paused = true)]
