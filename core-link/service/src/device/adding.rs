@@ -36,6 +36,13 @@ pub enum AddDeviceError {
     Store(#[from] StoreError),
 }
 
+/// Whoever got no answer asks again, and gets the same device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Added {
+    Now,
+    Before,
+}
+
 /// Adds the device that an enrollment session asks for. A host keeps the name that its administrator chose.
 pub async fn add(
     tx: &mut Tx,
@@ -45,14 +52,17 @@ pub async fn add(
     attempt: &mut Attempt,
 ) -> Result<Handover, AddDeviceError> {
     let session = session::<AddDeviceError>(tx, token, attempt).await?;
-    let device = match &session.holder {
+    let (device, added) = match &session.holder {
         Holder::Person(person) => {
             add_to_person(tx, session.id, person, name.ok_or(AddDeviceError::NoName)?, key).await?
         }
         Holder::Host(host) => host::enroll(tx, session.id, host, key).await?,
     };
     let handover = handover::to(tx, device).await?;
-    let detail = format!("device {} ({})", device.as_i64(), handover.setup.device.name);
+    let detail = match added {
+        Added::Now => format!("device {} ({})", device.as_i64(), handover.setup.device.name),
+        Added::Before => "repeated".to_owned(),
+    };
     tx.record(&attempt.done().with_detail(detail)).await?;
     Ok(handover)
 }
@@ -63,13 +73,13 @@ async fn add_to_person(
     person: &Person,
     name: &DeviceName,
     key: &PublicKey,
-) -> Result<DeviceId, AddDeviceError> {
+) -> Result<(DeviceId, Added), AddDeviceError> {
     if person.is_disabled {
         return Err(AddDeviceError::Disabled);
     }
     if let Some((device, made_in)) = tx.device_by_key(key).await? {
         let is_repeat = made_in == Some(session) && device.name == name.as_str();
-        return if is_repeat { Ok(device.id) } else { Err(AddDeviceError::KeyTaken) };
+        return if is_repeat { Ok((device.id, Added::Before)) } else { Err(AddDeviceError::KeyTaken) };
     }
     if tx.count_devices_of(person.id).await? >= PER_PERSON_MAX {
         return Err(AddDeviceError::TooMany);
@@ -81,5 +91,5 @@ async fn add_to_person(
             return Err(AddDeviceError::NoAddress { location: location_name });
         }
     }
-    Ok(device)
+    Ok((device, Added::Now))
 }

@@ -3,7 +3,7 @@
 //! An administrator announces a host, which reserves its address; a token then lets the host bring its own key.
 //! Nobody is there to confirm a login, so a host is never in a location that asks for one.
 
-use super::{AddDeviceError, DeviceId, DeviceName, PublicKey};
+use super::{AddDeviceError, DeviceId, DeviceName, PublicKey, adding::Added};
 use crate::{
     activity::{Entry, Origin},
     clock::Timestamp,
@@ -103,14 +103,16 @@ pub(super) async fn enroll(
     session: EnrollmentTokenId,
     host: &Host,
     key: &PublicKey,
-) -> Result<DeviceId, AddDeviceError> {
+) -> Result<(DeviceId, Added), AddDeviceError> {
     match tx.device_by_key(key).await? {
-        Some((device, made_in)) if device.id == host.id && made_in == Some(session) => {}
-        Some(_) => return Err(AddDeviceError::KeyTaken),
-        None if host.is_enrolled => return Err(AddDeviceError::KeyTaken),
-        None => tx.enroll_host(host.id, key, Some(session)).await?,
+        Some((device, made_in)) if device.id == host.id && made_in == Some(session) => Ok((host.id, Added::Before)),
+        Some(_) => Err(AddDeviceError::KeyTaken),
+        None if host.is_enrolled => Err(AddDeviceError::KeyTaken),
+        None => {
+            tx.enroll_host(host.id, key, Some(session)).await?;
+            Ok((host.id, Added::Now))
+        }
     }
-    Ok(host.id)
 }
 
 /// The host with its address, whether it was announced before or not.

@@ -30,6 +30,20 @@ async fn a_new_device_gets_everything_it_needs() {
 }
 
 #[tokio::test]
+async fn a_device_that_is_asked_for_again_is_the_same_one_and_the_log_says_so() {
+    let core = Core::with_joe().await;
+    let token = core.session("joe").await;
+    let [first, second] = [
+        configured(core.ask(new_device(&token, "laptop", &key(1))).await),
+        configured(core.ask(new_device(&token, "laptop", &key(1))).await),
+    ];
+    assert_eq!(first.device, second.device);
+    let rows = core.activity().await;
+    let ours: Vec<&str> = rows.iter().map(String::as_str).filter(|row| row.starts_with("new_device")).collect();
+    assert_eq!(ours, ["new_device done joe device 1 (laptop)", "new_device done joe repeated"]);
+}
+
+#[tokio::test]
 async fn a_device_has_an_address_in_each_range_of_each_location() {
     let core = Core::start().await;
     core.add_person("joe").await;
