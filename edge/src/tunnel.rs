@@ -196,8 +196,7 @@ impl Tunnel {
 
     /// Whether one more request gets its turn in time, as replies come now.
     pub(crate) fn has_time(&self, patience: Patience) -> bool {
-        let wait = self.pace.wait_behind(self.load());
-        wait <= patience.in_queue || (wait <= patience.in_bunch && !self.pace.has_queue(Instant::now()))
+        self.pace.has_time(patience, self.load(), Instant::now())
     }
 
     /// Core has failed; others are asked before it for a while.

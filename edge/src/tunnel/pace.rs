@@ -22,6 +22,8 @@ const SAMPLE_MIN: Duration = Duration::from_millis(50);
 const PROMPT: Duration = Duration::from_millis(250);
 /// When no reply was prompt for so long, the queue is no bunch that a stumbling network or a pause of Core has made.
 const QUEUE_MIN: Duration = Duration::from_millis(500);
+/// No bunch is larger: polls leave places of the tunnel to people, and Core has room for about so many polls on one tunnel.
+const BUNCH_MAX: usize = 160;
 /// A sample counts for a quarter: a change is believed within a few hundred milliseconds.
 const SMOOTHING: u64 = 4;
 
@@ -59,15 +61,22 @@ impl Pace {
     }
 
     /// How long one more request would wait behind so many.
-    pub(super) fn wait_behind(&self, in_flight: usize) -> Duration {
+    fn wait_behind(&self, in_flight: usize) -> Duration {
         if in_flight < BUSY_MIN {
             return Duration::ZERO;
         }
         Duration::from_nanos(self.gap.load(Ordering::Relaxed).saturating_mul(in_flight as u64))
     }
 
+    /// Whether one more request behind so many gets its turn in time.
+    pub(super) fn has_time(&self, patience: Patience, in_flight: usize, now: Instant) -> bool {
+        let wait = self.wait_behind(in_flight);
+        let is_bunch = || in_flight < BUNCH_MAX && !self.has_queue(now);
+        wait <= patience.in_queue || (wait <= patience.in_bunch && is_bunch())
+    }
+
     /// Whoever comes now waits behind a queue that stays.
-    pub(super) fn has_queue(&self, now: Instant) -> bool {
+    fn has_queue(&self, now: Instant) -> bool {
         let queued = self.queued.load(Ordering::Relaxed);
         queued != 0 && now.saturating_duration_since(self.since + Duration::from_nanos(queued)) >= QUEUE_MIN
     }
@@ -216,6 +225,16 @@ mod tests {
         assert!(!pace.has_queue(at(2_400)) && pace.has_queue(at(2_500)));
         meter.count(&pace, at(2_500), (None, MEASURED_MIN - 1));
         assert!(!pace.has_queue(at(9_000)), "nobody waits");
+    }
+
+    #[test]
+    fn a_bunch_that_is_too_large_is_a_queue() {
+        let (pace, mut meter) = (Pace::new(Instant::now()), Meter::default());
+        reply_every(Duration::from_millis(5), 200, (&pace, &mut meter));
+        meter.count(&pace, pace.since, (Some(PROMPT), BUSY));
+        let patience = Patience { in_queue: Duration::from_millis(300), in_bunch: Duration::from_secs(1) };
+        let has_time = |in_flight| pace.has_time(patience, in_flight, pace.since);
+        assert!(has_time(BUNCH_MAX - 1) && !has_time(BUNCH_MAX));
     }
 
     #[test]
