@@ -6,13 +6,14 @@
 use std::{
     collections::{HashMap, VecDeque},
     fmt,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use tokio::sync::{
-    SemaphorePermit,
-    oneshot::{self, error::RecvError},
+use futures::{
+    FutureExt as _,
+    future::{BoxFuture, Shared},
 };
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use crate::{
     device::DeviceSetup,
@@ -46,10 +47,13 @@ struct Queue {
 /// One that nobody reads for yet. Whoever asks waits for a turn for as long as it is in the queue.
 struct Poll {
     token: TokenDigest,
-    answer: oneshot::Sender<Found>,
+    reading: oneshot::Sender<Reading>,
 }
 
-type Found = Result<Option<DeviceSetup>, StoreError>;
+/// Goes on as long as anybody waits for it, whoever began it.
+type Reading = Shared<BoxFuture<'static, Arc<Read>>>;
+
+type Read = Result<HashMap<TokenDigest, Result<DeviceSetup, StoreError>>, StoreError>;
 
 impl Polls {
     pub fn new(store: Store) -> Self {
@@ -59,45 +63,51 @@ impl Polls {
     /// The setup of the device that a polling token belongs to.
     pub async fn ask(&self, token: &Token) -> Result<DeviceSetup, PollError> {
         let token = token.digest(self.store.sealer());
-        let found = loop {
-            // Else whoever read for it has left in the middle.
-            if let Ok(found) = self.wait(token).await? {
-                break found?;
+        let found = match &*self.reading(token).await?.await {
+            Ok(setups) => {
+                setups.get(&token).map(|setup| setup.as_ref().cloned().map_err(StoreError::share)).transpose()?
             }
+            Err(error) => return Err(error.share().into()),
         };
         let setup = found.ok_or(PollError::InvalidToken)?;
         if setup.owner_is_disabled { Err(PollError::Inactive) } else { Ok(setup) }
     }
 
-    async fn wait(&self, token: TokenDigest) -> Result<Result<Found, RecvError>, StoreError> {
-        let (answer, mut answered) = oneshot::channel();
-        let number = self.queue().push(Poll { token, answer });
-        loop {
+    /// Begun by whoever had a turn first.
+    async fn reading(&self, token: TokenDigest) -> Result<Reading, StoreError> {
+        let (begun, mut reading) = oneshot::channel();
+        let number = self.queue().push(Poll { token, reading: begun });
+        let reading = loop {
             tokio::select! {
                 biased;
-                answer = &mut answered => return Ok(answer),
+                reading = &mut reading => break reading,
                 turn = self.store.last_turn() => {
                     if self.queue().has_taken(number) {
                         // Another one's by now.
                         drop(turn);
-                        return Ok(answered.await);
+                        break reading.await;
                     }
-                    self.serve(turn?).await;
+                    self.read(turn?);
                 }
             }
-        }
+        };
+        reading.map_err(|_| StoreError::Panicked)
     }
 
-    /// Reads for those that have waited longest.
-    async fn serve(&self, turn: SemaphorePermit<'_>) {
+    /// For those that have waited longest.
+    fn read(&self, turn: OwnedSemaphorePermit) {
         let polls = self.queue().take(self.store.polls_at_once());
-        if polls.is_empty() {
-            return;
-        }
         let tokens: Vec<TokenDigest> = polls.iter().map(|poll| poll.token).collect();
-        let read = self.store.read(|tx| Box::pin(async move { tx.polled_device_setups(&tokens).await })).await;
-        drop(turn);
-        answer(polls, read);
+        let store = self.store.clone();
+        let read = async move {
+            let read = store.read(|tx| Box::pin(async move { tx.polled_device_setups(&tokens).await })).await;
+            drop(turn);
+            Arc::new(read)
+        };
+        let reading = read.boxed().shared();
+        for poll in polls {
+            poll.reading.send(reading.clone()).ok();
+        }
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue> {
@@ -109,7 +119,7 @@ impl Queue {
     /// Says which number it has: they are taken in order.
     fn push(&mut self, poll: Poll) -> u64 {
         // Who has left. Nobody stays in front for much longer than they may wait for a turn, so these do not pile up.
-        while self.polls.front().is_some_and(|poll| poll.answer.is_closed()) {
+        while self.polls.front().is_some_and(|poll| poll.reading.is_closed()) {
             self.pop();
         }
         self.polls.push_back(poll);
@@ -125,7 +135,7 @@ impl Queue {
         while polls.len() < polls_max
             && let Some(poll) = self.pop()
         {
-            if !poll.answer.is_closed() {
+            if !poll.reading.is_closed() {
                 polls.push(poll);
             }
         }
@@ -142,27 +152,5 @@ impl Queue {
 impl fmt::Debug for Polls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Polls")
-    }
-}
-
-/// To each its own. Who has left meanwhile needs none.
-fn answer(mut polls: Vec<Poll>, read: Result<HashMap<TokenDigest, Result<DeviceSetup, StoreError>>, StoreError>) {
-    let mut setups = match read {
-        Ok(setups) => setups,
-        Err(error) => {
-            for poll in polls {
-                poll.answer.send(Err(error.share())).ok();
-            }
-            return;
-        }
-    };
-    while let Some(poll) = polls.pop() {
-        let is_asked_for_again = polls.iter().any(|other| other.token == poll.token);
-        let found = if is_asked_for_again {
-            setups.get(&poll.token).map(|setup| setup.as_ref().cloned().map_err(StoreError::share))
-        } else {
-            setups.remove(&poll.token)
-        };
-        poll.answer.send(found.transpose()).ok();
     }
 }

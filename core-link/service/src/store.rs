@@ -24,7 +24,7 @@ use postern_core_link::CoreInstance;
 use postgres::{Repeat, Work};
 use queries::POLLS_AT_ONCE;
 use tokio::{
-    sync::{Notify, Semaphore, SemaphorePermit, watch},
+    sync::{Notify, OwnedSemaphorePermit, Semaphore, watch},
     time::timeout,
 };
 use tx::Part;
@@ -64,7 +64,7 @@ pub struct Store {
 struct Shared {
     database: Database,
     /// Turns of those who read last.
-    last: Semaphore,
+    last: Arc<Semaphore>,
     part: Part,
 }
 
@@ -108,7 +108,7 @@ impl Store {
                 Database::Postgres(Box::new(postgres::Database::open(server, part.clone()).await?))
             }
         };
-        let last = Semaphore::new(database.turns_to_poll());
+        let last = Arc::new(Semaphore::new(database.turns_to_poll()));
         let store = Self { shared: Arc::new(Shared { database, last, part }) };
         let known = store.write(|tx| Box::pin(tx.ensure_master_key_check())).await;
         let database = address.to_string();
@@ -140,9 +140,9 @@ impl Store {
 
     /// For what a device asks for again by itself: a turn to [`Self::read`] behind everybody else, so that whoever logs in
     /// never waits for all who poll.
-    pub async fn last_turn(&self) -> Result<SemaphorePermit<'_>, StoreError> {
-        let turn =
-            timeout(TURN_TIME_MAX, self.shared.last.acquire()).await.map_err(|_| self.shared.database.missed_turn())?;
+    pub async fn last_turn(&self) -> Result<OwnedSemaphorePermit, StoreError> {
+        let acquired = timeout(TURN_TIME_MAX, Arc::clone(&self.shared.last).acquire_owned());
+        let turn = acquired.await.map_err(|_| self.shared.database.missed_turn())?;
         turn.map_err(|_| StoreError::Closed)
     }
 

@@ -1,17 +1,24 @@
 //! The store on a server: what it refuses, and what it does with collisions.
 
+use std::{iter, time::Duration};
+
 use futures::FutureExt as _;
 use postern_core::{
+    activity,
     secret::Secret,
-    store::{Address, OpenError, Operation, Outcome, Replay, ServerAddress, Store},
+    store::{Address, OpenError, Operation, Outcome, Replay, ServerAddress, Store, StoreError},
 };
 use sqlx::{Connection as _, PgConnection};
+use tokio::{sync::OwnedSemaphorePermit, task::JoinSet, time::sleep};
 
 use crate::{
     place::Place,
     store::{note, notes},
     support::{Core, configured, key, new_device, poll, polled},
 };
+
+/// More than a Core has for reading.
+const READING: usize = 40;
 
 #[derive(Debug, PartialEq)]
 struct Text(String);
@@ -61,6 +68,33 @@ async fn an_operation_that_arrives_at_two_stores_at_once_has_one_effect() {
 }
 
 #[tokio::test]
+async fn a_server_that_answers_is_busy_however_long_all_sessions_are_taken() {
+    let place = Place::new();
+    let store = Store::open(place.address(), place.key()).await.unwrap();
+    let mut reading = JoinSet::new();
+    for _ in 0..READING {
+        let store = store.clone();
+        let read = async move {
+            let read = store.read::<_, StoreError, _>(|tx| {
+                Box::pin(async move {
+                    for _ in 0..20 {
+                        activity::newest(tx, 1).await?;
+                        sleep(Duration::from_millis(100)).await;
+                    }
+                    Ok(())
+                })
+            });
+            read.await
+        };
+        reading.spawn(read);
+    }
+    let refused: Vec<_> = reading.join_all().await.into_iter().filter_map(Result::err).collect();
+    assert!((1..READING).contains(&refused.len()), "{refused:?}");
+    assert!(refused.iter().all(|error| matches!(error, StoreError::Overloaded)), "{refused:?}");
+    store.close().await;
+}
+
+#[tokio::test]
 async fn a_poll_that_leaves_while_it_reads_for_others_takes_no_answer_with_it() {
     let core = Core::with_joe().await;
     let mut polls = Vec::new();
@@ -69,10 +103,7 @@ async fn a_poll_that_leaves_while_it_reads_for_others_takes_no_answer_with_it() 
         let made = configured(core.ask(new_device(&session, &format!("device {number}"), &key(number))).await);
         polls.push(poll(&made.token.unwrap()));
     }
-    let mut turns = Vec::new();
-    while let Some(turn) = core.store.last_turn().now_or_never() {
-        turns.push(turn.unwrap());
-    }
+    let turns = take_turns(&core);
     let mut asked = polls.into_iter().map(|poll| Box::pin(core.ask(poll)));
     let (mut first, mut second) = (asked.next().unwrap(), asked.next().unwrap());
     assert!((&mut first).now_or_never().is_none() && (&mut second).now_or_never().is_none());
@@ -88,9 +119,16 @@ async fn a_poll_that_leaves_while_it_reads_for_others_takes_no_answer_with_it() 
         () = until_readers_wait(&core) => {}
     }
     drop(first);
+    // So nobody can read again.
+    let _turns = take_turns(&core);
     sqlx::raw_sql("ROLLBACK").execute(&mut holder).await.unwrap();
 
     assert_eq!(polled(second.await).device.unwrap().name, "device 1");
+}
+
+/// All that nobody has.
+fn take_turns(core: &Core) -> Vec<OwnedSemaphorePermit> {
+    iter::from_fn(|| core.store.last_turn().now_or_never()).map(Result::unwrap).collect()
 }
 
 /// One, and it is the only one that reads.

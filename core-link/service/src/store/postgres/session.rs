@@ -1,6 +1,9 @@
 //! One connection to Postgres, and whether it can be trusted after what happened on it.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 
 use futures::TryStreamExt as _;
 use sqlx::{
@@ -21,7 +24,29 @@ pub(in crate::store) struct Session {
     connection: PgConnection,
     health: Health,
     is_in_transaction: bool,
-    _presence: Arc<()>,
+    presence: Arc<Presence>,
+}
+
+/// Of a server, as the sessions with it see it.
+pub(super) struct Presence {
+    last_answer: Mutex<Instant>,
+}
+
+impl Default for Presence {
+    fn default() -> Self {
+        Self { last_answer: Mutex::new(Instant::now()) }
+    }
+}
+
+impl Presence {
+    /// To any statement of any session; at first, when nobody had asked anything.
+    pub(super) fn last_answer(&self) -> Instant {
+        *self.last_answer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note_answer(&self) {
+        *self.last_answer.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
 }
 
 /// Who else may change something during a transaction, at any Core.
@@ -56,8 +81,8 @@ pub(super) enum Health {
 
 impl Session {
     /// Holds `presence` for as long as it lasts.
-    pub(super) fn new(connection: PgConnection, presence: Arc<()>) -> Self {
-        Self { connection, health: Health::Sound, is_in_transaction: false, _presence: presence }
+    pub(super) fn new(connection: PgConnection, presence: Arc<Presence>) -> Self {
+        Self { connection, health: Health::Sound, is_in_transaction: false, presence }
     }
 
     pub(in crate::store) async fn execute(
@@ -149,6 +174,7 @@ impl Session {
         let outcome = raw_sql("COMMIT").execute(&mut self.connection).await;
         // A server that refuses has ended the transaction.
         if outcome.as_ref().err().is_none_or(is_undone_for_certain) {
+            self.presence.note_answer();
             self.health = before;
             self.is_in_transaction = false;
         }
@@ -199,12 +225,16 @@ impl Session {
     fn end_statement<T>(&mut self, before: Health, outcome: Result<T, sqlx::Error>) -> Result<T, StoreError> {
         let error = match outcome {
             Ok(value) => {
+                self.presence.note_answer();
                 self.health = before;
                 return Ok(value);
             }
             Err(error) => Arc::new(error),
         };
         let trouble = trouble(&error);
+        if trouble != Trouble::Lost {
+            self.presence.note_answer();
+        }
         self.health = match (before, trouble) {
             // The first one says why; the others only follow from it.
             (before @ (Health::Conflict(_) | Health::Lost(_)), _) => before,

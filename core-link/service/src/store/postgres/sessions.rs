@@ -19,7 +19,7 @@ use tokio::{
 
 use super::{
     absence::Absence,
-    session::{Health, Session},
+    session::{Health, Presence, Session},
 };
 use crate::store::{
     StoreError,
@@ -34,12 +34,10 @@ pub(super) struct Sessions {
     options: PgConnectOptions,
     absence: Absence,
     /// Each session holds one more.
-    presence: Arc<()>,
+    presence: Arc<Presence>,
     part: Part,
     turns: Semaphore,
     idle: Mutex<Vec<Tx>>,
-    /// When a session came back last whose server had answered.
-    answered: Mutex<Instant>,
 }
 
 /// A session in use. Goes back when it is dropped, wherever the job was.
@@ -55,8 +53,7 @@ impl Sessions {
     pub(super) fn new(options: PgConnectOptions, count: u32, part: Part) -> Self {
         let turns = Semaphore::new(count as usize);
         let (absence, presence) = (Absence::default(), Arc::default());
-        let answered = Mutex::new(Instant::now());
-        Self { options, absence, presence, part, turns, idle: Mutex::default(), answered }
+        Self { options, absence, presence, part, turns, idle: Mutex::default() }
     }
 
     /// Makes every session that there may be.
@@ -84,7 +81,7 @@ impl Sessions {
     /// Why no turn came. Where nobody got an answer in all that time the server has fallen silent, and another Core may still
     /// reach it.
     pub(super) fn missed_turn(&self) -> StoreError {
-        if self.answered().elapsed() < ACQUIRE_TIMEOUT {
+        if self.presence.last_answer().elapsed() < ACQUIRE_TIMEOUT {
             StoreError::Overloaded
         } else {
             StoreError::Unavailable { source: sqlx::Error::PoolTimedOut.into() }
@@ -125,9 +122,6 @@ impl Sessions {
     fn take_back(&self, mut tx: Tx) {
         let session = tx.session();
         let is_lost = matches!(session.health(), Health::Lost(_));
-        if matches!(session.health(), Health::Sound | Health::Aborted(_) | Health::Conflict(_)) {
-            *self.answered() = Instant::now();
-        }
         if session.is_reusable() && !self.turns.is_closed() {
             session.renew();
             self.idle().push(tx);
@@ -135,10 +129,6 @@ impl Sessions {
         if is_lost {
             self.close_idle();
         }
-    }
-
-    fn answered(&self) -> MutexGuard<'_, Instant> {
-        self.answered.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn idle(&self) -> MutexGuard<'_, Vec<Tx>> {
