@@ -214,8 +214,9 @@ pub async fn start(
         posture: request.posture.clone(),
         expires_at: tx.now().after(SESSION_LIFETIME),
     };
-    // In the order of an attempt, so that no two wait for each other.
-    if let (Side::Familiar(network), false) = (side, has_counter) {
+    // In the order of an attempt, so that no two wait for each other. Of the other methods only what is wrong is counted.
+    let is_counted = matches!(method, Method::Totp | Method::Email);
+    if let (Side::Familiar(network), true, false) = (side, is_counted, has_counter) {
         tx.expect_familiar_attempt(person, network).await?;
     }
     tx.insert_login(&login, SESSIONS_MAX).await?;

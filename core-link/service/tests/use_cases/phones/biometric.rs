@@ -7,7 +7,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use super::support::{BIOMETRIC, MOBILE_APPROVAL, Phone, approval, begun, register};
 use crate::{
     mfa::support::{AWAY, LOGIN, OFFICE, begin_login, begin_login_by, end_login, login_token, passed},
-    support::{Core, PASSWORD, activate, assert_refused, key, new_device},
+    support::{Core, PASSWORD, activate, assert_refused, key, new_device, poll},
 };
 
 const NO_KEY: &str = "Select MFA method not available for the device.";
@@ -33,6 +33,16 @@ async fn only_a_device_with_a_key_can_begin() {
     let eve = core.enroll("eve", 2).await;
     let nothing = "selected MFA method not available";
     assert_refused(core.ask(begin_login_by(MOBILE_APPROVAL, OFFICE, &eve.key)).await, 3, nothing);
+}
+
+#[tokio::test]
+async fn a_login_that_counts_no_right_answer_leaves_no_counter() {
+    let (core, joe, phone) = Core::with_phone().await;
+    let counters = async || core.count("SELECT COUNT(*) FROM familiar_networks").await;
+    let before = counters().await;
+    core.ask_from(AWAY, poll(&joe.polling_token)).await.unwrap();
+    core.ask_from(AWAY, begin_login_by(BIOMETRIC, OFFICE, &phone.device_key)).await.unwrap();
+    assert_eq!(counters().await, before);
 }
 
 #[tokio::test]
