@@ -59,6 +59,8 @@ impl Database {
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
             .busy_timeout(BUSY_TIMEOUT)
+            // What a change may have to undo would else go to a folder for temporary files, and an image may have none.
+            .pragma("temp_store", "MEMORY")
             .statement_cache_capacity(STATEMENTS_CACHED)
             .disable_statement_logging();
         let failed =
