@@ -40,7 +40,9 @@ pub(crate) enum Check {
     DownAndUp,
     WrongSecret,
     EmptySecret,
+    AbsentSecret,
     LockedFolder,
+    ReadOnlyFolder,
     NoPostgres,
     ClockBehind,
     ClockAhead,
@@ -63,11 +65,12 @@ pub(crate) struct Stage<'a> {
 
 pub(crate) fn programme() -> Vec<(Scene, Vec<Check>)> {
     use Check::{
-        ClockAhead, ClockBehind, DownAndUp, DropIn, EmptySecret, Figures, FirstRun, Isolation, KillEdge, LockedFolder,
-        NoPostgres, RestartCores, RestartEdges, Segmented, WrongSecret,
+        AbsentSecret, ClockAhead, ClockBehind, DownAndUp, DropIn, EmptySecret, Figures, FirstRun, Isolation, KillEdge,
+        LockedFolder, NoPostgres, ReadOnlyFolder, RestartCores, RestartEdges, Segmented, WrongSecret,
     };
     let under_load = vec![KillEdge, RestartEdges, RestartCores, Figures];
-    let faults = vec![WrongSecret, EmptySecret, LockedFolder, NoPostgres, ClockBehind, ClockAhead];
+    let faults =
+        vec![WrongSecret, EmptySecret, AbsentSecret, LockedFolder, ReadOnlyFolder, NoPostgres, ClockBehind, ClockAhead];
     vec![
         (Scene::Whole, [vec![FirstRun, Isolation], under_load, vec![DownAndUp], faults].concat()),
         (Scene::Segmented, vec![Segmented]),
@@ -87,14 +90,11 @@ impl Scene {
     pub(crate) async fn set(self, engine: &Engine, threads: Handle) -> Result<Stage<'_>> {
         let stack = Stack::copy(engine, threads)?;
         let mut stage = Stage { scene: self, stack, announced: None, person: None, sent: 0 };
-        // What a run that was killed has left behind.
-        stage.clear().await?;
-        engine.docker(&["network", "prune", "--force"]).await?;
         match stage.bring_up().await {
             Ok(announced) => stage.announced = announced,
             Err(error) => {
                 eprintln!("{}", stage.last_words().await);
-                stage.clear().await?;
+                engine.remove_leftovers().await?;
                 return Err(error);
             }
         }
@@ -115,7 +115,9 @@ impl Check {
             Self::DownAndUp => "down-and-up",
             Self::WrongSecret => "wrong-secret",
             Self::EmptySecret => "empty-secret",
+            Self::AbsentSecret => "absent-secret",
             Self::LockedFolder => "locked-folder",
+            Self::ReadOnlyFolder => "read-only-folder",
             Self::NoPostgres => "no-postgres",
             Self::ClockBehind => "clock-behind",
             Self::ClockAhead => "clock-ahead",
@@ -135,7 +137,9 @@ impl Check {
             Self::DownAndUp => people::down_and_up(stage).await,
             Self::WrongSecret => faults::wrong_secret(stage).await,
             Self::EmptySecret => faults::empty_secret(stage).await,
+            Self::AbsentSecret => faults::absent_secret(stage).await,
             Self::LockedFolder => faults::locked_folder(stage).await,
+            Self::ReadOnlyFolder => faults::read_only_folder(stage).await,
             Self::NoPostgres => faults::no_postgres(stage).await,
             Self::ClockBehind => faults::clock_behind(stage).await,
             Self::ClockAhead => faults::clock_ahead(stage).await,

@@ -54,6 +54,7 @@ impl Engine {
         let daemon = host.within(|| Process::start_parent(launch))??;
         let mut engine = Self { daemon, host, outside, _world: world, folder, _lock: lock };
         engine.answers().await.with_context(|| last_lines(&engine.daemon.log()))?;
+        engine.remove_leftovers().await?;
         Ok(engine)
     }
 
@@ -90,6 +91,22 @@ impl Engine {
     /// What `docker …` prints; fails when it fails.
     pub(crate) async fn docker(&self, arguments: &[&str]) -> Result<String> {
         run(self.command("docker").args(arguments)).await
+    }
+
+    /// Whatever was not taken down in order. Images stay, for they take long.
+    pub(crate) async fn remove_leftovers(&self) -> Result<()> {
+        for (list, remove) in [
+            (&["ps", "--all", "--quiet"][..], ["rm", "--force"]),
+            (&["volume", "ls", "--quiet"], ["volume", "rm"]),
+            (&["network", "ls", "--quiet", "--filter", "type=custom"], ["network", "rm"]),
+        ] {
+            let left = self.docker(list).await?;
+            let left: Vec<_> = left.lines().collect();
+            if !left.is_empty() {
+                self.docker(&[&remove[..], &left].concat()).await?;
+            }
+        }
+        Ok(())
     }
 
     pub(crate) fn address(&self) -> String {

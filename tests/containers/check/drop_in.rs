@@ -18,6 +18,9 @@ const EDGE: &str = "edge";
 const ADDRESS: &str = "edge:50051";
 
 pub(super) async fn bring_up(stack: &Stack<'_>) -> Result<()> {
+    let folder = stack.compose_folder().join("stock");
+    fs::create_dir_all(&folder)?;
+    fs::copy(repository().join("tests/containers/stock/docker-compose.yaml"), folder.join("docker-compose.yaml"))?;
     compose(stack, &["up", "-d"]).await?;
     stack.healthy(EDGE).await?;
     stack.healthy(CORES[0]).await?;
@@ -27,9 +30,6 @@ pub(super) async fn bring_up(stack: &Stack<'_>) -> Result<()> {
 }
 
 pub(super) async fn clear(stack: &Stack<'_>) -> Result<()> {
-    let folder = stack.compose_folder().join("stock");
-    fs::create_dir_all(&folder)?;
-    fs::copy(repository().join("tests/containers/stock/docker-compose.yaml"), folder.join("docker-compose.yaml"))?;
     compose(stack, &["down", "-v"]).await
 }
 

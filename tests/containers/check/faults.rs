@@ -4,7 +4,7 @@
 use std::{
     fs::{self, Permissions},
     os::unix::fs::PermissionsExt as _,
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
@@ -22,7 +22,11 @@ const HEAL_MAX: Duration = Duration::from_secs(90);
 /// As `deploy/images` has it.
 const USER: u32 = 65532;
 const SHIPPED: [&str; 2] = ["-p", "postern"];
-const OVERRIDE: [&str; 6] = ["-p", "postern", "-f", "compose.yaml", "-f", "other-clock.yaml"];
+const OVERRIDE: [&str; 6] = ["-p", "postern", "-f", "compose.yaml", "-f", OTHERWISE];
+const OTHERWISE: &str = "otherwise.yaml";
+
+/// The program ends and is started again a few times meanwhile.
+const WATCHED: Duration = Duration::from_secs(3);
 
 /// A mistake that was made at a moment.
 #[derive(Debug)]
@@ -34,6 +38,15 @@ struct Mistake<'a> {
     says: &'a str,
     /// How many may each bring about one line for each start.
     tellers: usize,
+}
+
+/// What the container's log said of it.
+#[derive(Debug)]
+struct Told {
+    line: String,
+    lines: usize,
+    /// How often the program had begun.
+    starts: usize,
 }
 
 pub(super) async fn wrong_secret(stage: &mut Stage<'_>) -> Result<Outcome> {
@@ -61,6 +74,26 @@ pub(super) async fn empty_secret(stage: &mut Stage<'_>) -> Result<Outcome> {
     mistake.heals(stack, told?).await
 }
 
+/// Without the file there is no container, and the script that brings the stack up says why; a Core that is told of a file which
+/// nobody has mounted says so itself.
+pub(super) async fn absent_secret(stage: &mut Stage<'_>) -> Result<Outcome> {
+    let stack = &stage.stack;
+    let file = stack.secret("database-password");
+    let aside = file.with_extension("aside");
+    fs::rename(&file, &aside)?;
+    let refused = stack.up().await;
+    fs::rename(&aside, &file)?;
+    let said = refused.err().map(|error| format!("{error:#}")).unwrap_or_default();
+
+    let environment = "POSTERN_CORE__DATABASE_PASSWORD_FILE: /run/secrets/absent";
+    let mistake = Mistake::made("absent-secret", CORES[1], "/run/secrets/absent");
+    otherwise(stack, CORES[1], &format!("    environment:\n      {environment}\n")).await?;
+    let told = mistake.told(stack).await;
+    replace(stack, &SHIPPED, CORES[1]).await?;
+    Ok(mistake.heals(stack, told?).await?.and(said.contains("database-password is missing")))
+}
+
+/// Of an Edge that has an identity in there.
 pub(super) async fn locked_folder(stage: &mut Stage<'_>) -> Result<Outcome> {
     let stack = &stage.stack;
     let folder = identity_folder(stack).await?;
@@ -75,6 +108,25 @@ pub(super) async fn locked_folder(stage: &mut Stage<'_>) -> Result<Outcome> {
     mistake.heals(stack, told?).await
 }
 
+/// Of an Edge that nobody has adopted yet: it would have nowhere to store an identity.
+pub(super) async fn read_only_folder(stage: &mut Stage<'_>) -> Result<Outcome> {
+    let stack = &stage.stack;
+    let folder = identity_folder(stack).await?;
+    let aside = stack.folder().join("identity");
+    let mistake = Mistake::made("read-only-folder", EDGES[2], "cannot use the folder /var/lib/postern-edge");
+    let right = fs::metadata(&folder)?.permissions();
+    stack.docker(&["stop"], EDGES[2]).await?;
+    move_files(&folder, &aside)?;
+    fs::set_permissions(&folder, Permissions::from_mode(0o500))?;
+    stack.docker(&["start"], EDGES[2]).await?;
+    let told = mistake.told(stack).await;
+    stack.docker(&["stop"], EDGES[2]).await?;
+    fs::set_permissions(&folder, right)?;
+    move_files(&aside, &folder)?;
+    stack.docker(&["start"], EDGES[2]).await?;
+    mistake.heals(stack, told?).await
+}
+
 pub(super) async fn no_postgres(stage: &mut Stage<'_>) -> Result<Outcome> {
     let stack = &stage.stack;
     stack.docker(&["stop"], "postgres").await?;
@@ -85,39 +137,57 @@ pub(super) async fn no_postgres(stage: &mut Stage<'_>) -> Result<Outcome> {
     mistake.heals(stack, told?).await
 }
 
-/// To a clock that is a day behind, Core's certificate is not valid yet.
+/// To a clock that is a day behind, Cores' certificates are not valid yet.
 pub(super) async fn clock_behind(stage: &mut Stage<'_>) -> Result<Outcome> {
-    other_clock(&stage.stack, "-1d", Mistake::made("clock-behind", EDGES[2], "not valid yet")).await
+    let mistake = Mistake::made("clock-behind", EDGES[2], "not valid yet");
+    other_clock(&stage.stack, "-1d", Mistake { tellers: CORES.len(), ..mistake }).await
 }
 
-/// To one that is far ahead, it has expired.
+/// To one that is far ahead, they have expired.
 pub(super) async fn clock_ahead(stage: &mut Stage<'_>) -> Result<Outcome> {
-    other_clock(&stage.stack, "+12000d", Mistake::made("clock-ahead", EDGES[2], "has expired")).await
+    let mistake = Mistake::made("clock-ahead", EDGES[2], "has expired");
+    other_clock(&stage.stack, "+12000d", Mistake { tellers: CORES.len(), ..mistake }).await
 }
 
 /// Nothing can be put under a program without shared libraries, so the one of this build is started in the Edge's place, on a
 /// clock that libfaketime tells.
 async fn other_clock(stack: &Stack<'_>, clock: &str, mistake: Mistake<'_>) -> Result<Outcome> {
     let edge = program("postern-edge")?;
-    let file = format!(
-        "services:\n  {}:\n    image: postern-test-base\n    entrypoint: [/postern-edge]\n    command: [serve]\n    \
+    let settings = format!(
+        "    image: postern-test-base\n    entrypoint: [/postern-edge]\n    command: [serve]\n    \
          user: \"{USER}:{USER}\"\n    environment:\n      LD_PRELOAD: /usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1\n      \
          FAKETIME: \"{clock}\"\n      FAKETIME_DONT_FAKE_MONOTONIC: \"1\"\n    volumes: [\"{}:/postern-edge:ro\"]\n",
-        EDGES[2],
         edge.display()
     );
-    fs::write(stack.compose_folder().join("other-clock.yaml"), file)?;
-    replace(stack, &OVERRIDE).await?;
+    otherwise(stack, EDGES[2], &settings).await?;
     let told = mistake.told(stack).await;
-    replace(stack, &SHIPPED).await?;
-    // Each Core is refused.
-    Mistake { tellers: CORES.len(), ..mistake }.heals(stack, told?).await
+    replace(stack, &SHIPPED, EDGES[2]).await?;
+    mistake.heals(stack, told?).await
 }
 
-/// One Edge anew, by these files.
-async fn replace(stack: &Stack<'_>, files: &[&str]) -> Result<()> {
-    stack.compose(&[files, &["rm", "-sf", EDGES[2]]].concat()).await?;
-    stack.compose(&[files, &["up", "-d", "--no-deps", EDGES[2]]].concat()).await.map(drop)
+/// A service anew, with these settings besides.
+async fn otherwise(stack: &Stack<'_>, service: &str, settings: &str) -> Result<()> {
+    fs::write(stack.compose_folder().join(OTHERWISE), format!("services:\n  {service}:\n{settings}"))?;
+    replace(stack, &OVERRIDE, service).await
+}
+
+/// A container anew, by these files.
+async fn replace(stack: &Stack<'_>, files: &[&str], service: &str) -> Result<()> {
+    stack.compose(&[files, &["rm", "-sf", service]].concat()).await?;
+    stack.compose(&[files, &["up", "-d", "--no-deps", service]].concat()).await.map(drop)
+}
+
+fn move_files(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to)?;
+    for file in fs::read_dir(from)? {
+        let file = file?;
+        let moved = to.join(file.file_name());
+        // They may be on another file system.
+        fs::copy(file.path(), &moved)?;
+        std::os::unix::fs::chown(&moved, Some(USER), Some(USER))?;
+        fs::remove_file(file.path())?;
+    }
+    Ok(())
 }
 
 async fn identity_folder(stack: &Stack<'_>) -> Result<PathBuf> {
@@ -132,12 +202,14 @@ impl<'a> Mistake<'a> {
         Self { check, service, since: now(), says, tellers: 1 }
     }
 
-    /// The line, once it is there.
-    async fn told(&self, stack: &Stack<'_>) -> Result<String> {
+    /// Once the line is there, and a while longer.
+    async fn told(&self, stack: &Stack<'_>) -> Result<Told> {
         let lines = || async { self.lines(stack).await.unwrap_or_default() };
         let what = format!("{} says: {}", self.service, self.says);
         eventually(&what, PATIENCE, || async { !lines().await.is_empty() }).await?;
-        Ok(lines().await.swap_remove(0))
+        tokio::time::sleep(WATCHED).await;
+        let mut lines = lines().await;
+        Ok(Told { lines: lines.len(), line: lines.swap_remove(0), starts: self.starts(stack).await? })
     }
 
     async fn lines(&self, stack: &Stack<'_>) -> Result<Vec<String>> {
@@ -145,16 +217,14 @@ impl<'a> Mistake<'a> {
         Ok(log.lines().filter(|line| line.contains(self.says)).map(str::to_owned).collect())
     }
 
-    async fn heals(self, stack: &Stack<'_>, told: String) -> Result<Outcome> {
-        let healthy = stack.healthy(self.service).await?;
-        let healed = healthy + stack.linked().await?;
-        let (lines, starts) = (self.lines(stack).await?.len(), self.starts(stack).await?);
-        eprintln!("{}: {told}", self.check);
+    async fn heals(self, stack: &Stack<'_>, told: Told) -> Result<Outcome> {
+        let healed = stack.healthy(self.service).await? + stack.linked().await?;
+        eprintln!("{}: {}", self.check, told.line);
         Ok(Outcome::new(self.check, "one line for each start that says what is wrong; heals by itself within 90 s")
-            .figure("lines", lines)
-            .figure("starts", starts)
+            .figure("lines", told.lines)
+            .figure("starts", told.starts)
             .figure("healed_seconds", format!("{:.1}", healed.as_secs_f64()))
-            .and(lines <= starts * self.tellers && healed <= HEAL_MAX))
+            .and(told.lines <= told.starts * self.tellers && healed <= HEAL_MAX))
     }
 
     /// How often the program has begun since.

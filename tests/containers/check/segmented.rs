@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeSet,
+    fs,
     time::{Duration, Instant},
 };
 
@@ -39,15 +40,11 @@ pub(super) async fn bring_up(stack: &Stack<'_>) -> Result<()> {
 
 pub(super) async fn clear(stack: &Stack<'_>) -> Result<()> {
     for segment in [DMZ, INTRANET] {
-        // Compose asks for the network before it removes anything, and there may be none.
-        stack.engine.docker(&["network", "create", "--internal", "--subnet", "10.150.3.0/24", NETWORK]).await.ok();
         stack.compose(&[&segment[..], &["down", "-v"]].concat()).await?;
     }
     stack.engine.docker(&["network", "rm", NETWORK]).await?;
-    match std::fs::remove_dir_all(stack.compose_folder().join("secrets")) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
-        Ok(()) | Err(_) => Ok(()),
-    }
+    fs::remove_dir_all(stack.compose_folder().join("secrets"))?;
+    Ok(())
 }
 
 pub(super) async fn play(stage: &mut Stage<'_>) -> Result<Outcome> {
