@@ -1,12 +1,20 @@
 # shellcheck shell=bash
 # What the scripts in this folder share: which Docker and which Compose there is, and where this stack's files are.
 #
-# Needs $here, this folder. Sets $docker, and compose() for this project.
+# Needs $here, this folder. Sets $docker, compose() for this project, and within() for one of its containers.
 : "${here:?}"
 
 fail() {
     printf '%s: %s\n' "$0" "$*" >&2
     exit 1
+}
+
+# Nobody else works on a stack of this folder until this script ends, and what it calls.
+alone() {
+    [[ -z ${POSTERN_COMPOSE_ALONE-} ]] || return 0
+    exec 9<"$here"
+    flock --nonblock 9 || fail "another script in $here is at work"
+    export POSTERN_COMPOSE_ALONE=yes
 }
 
 docker=${DOCKER:-docker}
@@ -23,7 +31,7 @@ fi
 # setting NAME DEFAULT: as Compose sees it, from the environment or from .env.
 setting() {
     local written=
-    [[ ! -f $here/.env ]] || written=$(sed -n "s/^$1=//p" "$here/.env" | tail -n 1 | sed -E "s/^(['\"])(.*)\1\$/\2/")
+    [[ ! -f $here/.env ]] || written=$(sed -n "s/^$1=//p" "$here/.env" | tail -n 1 | sed -E 's/\r$//; s/[[:space:]]+#.*$//' | sed -E "s/^(['\"])(.*)\1\$/\2/")
     printf '%s' "${!1:-${written:-$2}}"
 }
 

@@ -17,7 +17,6 @@ COPY --chown=65532:65532 empty /var/lib/postern-core
 COPY --chown=65532:65532 empty /run/postern-core
 
 USER 65532:65532
-VOLUME ["/var/lib/postern-core"]
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=5s --timeout=3s --start-period=10s --retries=3 CMD ["/postern-core", "health"]
 ENTRYPOINT ["/postern-core"]

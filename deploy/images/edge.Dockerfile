@@ -18,7 +18,6 @@ COPY --chown=65532:65532 empty /var/lib/postern-edge
 USER 65532:65532
 # HTTP for the proxy in front, and the tunnel port that Core dials.
 EXPOSE 8080 50051
-VOLUME ["/var/lib/postern-edge"]
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=5s --timeout=3s --start-period=10s --retries=3 CMD ["/postern-edge", "health"]
 ENTRYPOINT ["/postern-edge"]

@@ -47,6 +47,8 @@ impl Engine {
         // Each call is a connection of its own, and its port is used again after a second.
         host.set("net.ipv4.tcp_tw_reuse", "1")?;
         host.set("net.ipv4.ip_local_port_range", "10240 65000")?;
+        // As deploy/compose/README.md says: else it answers in every network for all of its addresses.
+        host.set("net.ipv4.conf.all.arp_ignore", "1")?;
         let (world, outside) = connect(&host)?;
         let folder = tempfile::Builder::new().prefix("postern-containers-").tempdir()?;
         fs::create_dir(folder.path().join("cgroup"))?;

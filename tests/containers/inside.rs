@@ -11,6 +11,7 @@ use std::{
 
 use anyhow::{Context, Result, anyhow};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+use socket2::{Domain, Socket, Type};
 
 /// An answer, or a refusal, comes at once on one machine.
 const PROBE_PATIENCE: Duration = Duration::from_millis(400);
@@ -40,12 +41,15 @@ impl Inside {
         })
     }
 
-    /// Which of these addresses take a connection from in there.
+    /// Which of these addresses take a connection from in there, whether routing or the caller chooses the interface: that needs
+    /// no capability.
     pub(crate) fn reached(self, addresses: &[SocketAddr]) -> Result<BTreeSet<SocketAddr>> {
+        let interfaces = self.interfaces()?;
+        let ways = || [None].into_iter().chain(interfaces.iter().map(|name| Some(name.as_str())));
         self.run(|| {
             // A thread inherits the network of the one that starts it.
             std::thread::scope(|scope| {
-                let probe = |address: &SocketAddr| TcpStream::connect_timeout(address, PROBE_PATIENCE).is_ok();
+                let probe = |address: &SocketAddr| ways().any(|way| connects(*address, way).is_ok());
                 let part = addresses.len().div_ceil(PROBERS).max(1);
                 let probes = addresses.chunks(part).map(|part| {
                     scope.spawn(move || part.iter().filter(|address| probe(address)).copied().collect::<Vec<_>>())
@@ -55,6 +59,25 @@ impl Inside {
                 probes.into_iter().flat_map(|probe| probe.join().expect("a probe does not panic")).collect()
             })
         })
+    }
+
+    /// Without loopback.
+    fn interfaces(self) -> Result<Vec<String>> {
+        let table = fs::read_to_string(format!("/proc/{}/net/dev", self.pid)).context("the container is gone")?;
+        let names = table.lines().filter_map(|line| line.split_once(':')).map(|(name, _)| name.trim().to_owned());
+        Ok(names.filter(|name| name != "lo").collect())
+    }
+
+    /// A setting of its network, as in `net.ipv4.ip_forward`.
+    pub(crate) fn setting(self, name: &str) -> Result<String> {
+        let file = format!("/proc/sys/{}", name.replace('.', "/"));
+        Ok(self.run(|| fs::read_to_string(&file))?.with_context(|| file.clone())?.trim().to_owned())
+    }
+
+    /// A file of the container's own.
+    pub(crate) fn file(self, path: &str) -> Result<Vec<u8>> {
+        let path = format!("/proc/{}/root{path}", self.pid);
+        fs::read(&path).with_context(|| format!("cannot read {path}"))
     }
 
     /// Where anything in there listens by TCP: addresses of IPv4, and ports of IPv6, which would be every address.
@@ -76,6 +99,12 @@ impl Inside {
         let of_name = |line: &str| line.strip_prefix(name)?.rsplit(' ').next()?.parse::<f64>().ok();
         Ok(String::from_utf8_lossy(&text).lines().filter_map(of_name).sum())
     }
+}
+
+fn connects(address: SocketAddr, interface: Option<&str>) -> std::io::Result<()> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    socket.bind_device(interface.map(str::as_bytes))?;
+    socket.connect_timeout(&address.into(), PROBE_PATIENCE)
 }
 
 fn metrics(port: u16) -> std::io::Result<Vec<u8>> {

@@ -24,6 +24,9 @@ use crate::{
     outcome::Outcome,
 };
 
+/// What a program returns that could not try anything.
+const SKIPPED: u8 = 77;
+
 /// Plays what an administrator does with the images and the Compose files, and what goes wrong with them.
 #[derive(Debug, Parser)]
 struct Args {
@@ -54,7 +57,7 @@ fn play(args: &Args) -> Result<ExitCode> {
         Ok(engine) => engine,
         Err(error) => {
             println!("skipped: no container engine ({error:#})");
-            return Ok(ExitCode::SUCCESS);
+            return Ok(ExitCode::from(SKIPPED));
         }
     };
     runtime.block_on(images::make(&engine))?;
@@ -75,8 +78,12 @@ fn play_on(engine: &Engine, args: &Args) -> Result<Vec<Outcome>> {
         if checks.is_empty() {
             continue;
         }
-        let played = threads.block_on(play_scene(engine, threads.handle(), scene, &checks));
-        outcomes.extend(played.unwrap_or_else(|error| vec![Outcome::unplayed(scene.name(), &error)]));
+        let played = play_scene(engine, threads.handle(), scene, &checks, &mut outcomes);
+        if let Err(error) = threads.block_on(played) {
+            let outcome = Outcome::unplayed(scene.name(), &error);
+            println!("{outcome}");
+            outcomes.push(outcome);
+        }
     }
     Ok(outcomes)
 }
@@ -86,9 +93,9 @@ async fn play_scene(
     threads: &tokio::runtime::Handle,
     scene: Scene,
     checks: &[Check],
-) -> Result<Vec<Outcome>> {
+    outcomes: &mut Vec<Outcome>,
+) -> Result<()> {
     let mut stage = scene.set(engine, threads.clone()).await?;
-    let mut outcomes = Vec::new();
     for check in checks {
         let outcome = match check.play(&mut stage).await {
             Ok(outcome) => outcome,
@@ -100,6 +107,5 @@ async fn play_scene(
         }
         outcomes.push(outcome);
     }
-    stage.clear().await?;
-    Ok(outcomes)
+    stage.clear().await
 }

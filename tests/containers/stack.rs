@@ -52,6 +52,7 @@ impl<'a> Stack<'a> {
         let mut shell = std::process::Command::new("bash");
         shell.args(["-o", "pipefail", "-c", copy]).arg(&folder).args(files).current_dir(repository());
         ensure!(shell.status()?.success(), "cannot copy what ships");
+        fs::write(folder.join("deploy/compose/.env"), format!("POSTERN_PUBLIC_URL=http://{PUBLIC}/\n"))?;
         Ok(Self { engine, threads, folder })
     }
 
@@ -87,7 +88,7 @@ impl<'a> Stack<'a> {
         let is_plugin = self.engine.docker(&["compose", "version"]).await.is_ok();
         let mut command = self.engine.command(if is_plugin { "docker" } else { "docker-compose" });
         command.args(is_plugin.then_some("compose")).args(arguments).current_dir(self.compose_folder());
-        run(command.env("POSTERN_PUBLIC_URL", format!("http://{PUBLIC}"))).await
+        run(&mut command).await
     }
 
     /// `docker …` for a service's container.

@@ -12,7 +12,7 @@ use crate::{
     stack::{CORES, PATIENCE, PUBLIC, Stack},
 };
 
-const FILES: [&str; 6] = ["-f", "stock/docker-compose.yaml", "-f", "drop-in.yaml", "-p", "stock"];
+const FILES: [&str; 8] = ["--env-file", ".env", "-f", "stock/docker-compose.yaml", "-f", "drop-in.yaml", "-p", "stock"];
 const EDGE: &str = "edge";
 /// By the name that Compose gives it.
 const ADDRESS: &str = "edge:50051";

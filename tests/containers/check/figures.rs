@@ -1,6 +1,7 @@
 //! How large images are, how soon a container is ready, and what memory each takes after ten thousand requests.
 
 use std::{
+    collections::BTreeSet,
     fs,
     time::{Duration, Instant},
 };
@@ -24,7 +25,8 @@ pub(super) async fn play(stage: &mut Stage<'_>) -> Result<Outcome> {
     under_load::send(stage, "figures", REQUESTS).await?;
     let mut outcome = Outcome::new(
         "figures",
-        "the Edge's image takes at most 15 MiB, an Edge is ready within 3 s, nobody comes near its limit of memory",
+        "the Edge's image takes at most 15 MiB, an Edge is ready within 3 s, nobody comes near its limit of memory, each \
+         crate in a program is in its list",
     )
     .figure("requests", stage.sent);
     let stack = &stage.stack;
@@ -43,15 +45,23 @@ pub(super) async fn play(stage: &mut Stage<'_>) -> Result<Outcome> {
         fullest = fullest.max(100.0 * resident / limit);
         outcome = outcome.figure(&format!("{service}_resident_mib"), format!("{:.1}", resident / MIB));
     }
+    let unlisted =
+        [unlisted(stack, EDGES[0], "postern-edge").await?, unlisted(stack, CORES[0], "postern-core").await?].concat();
     stack.docker(&["stop"], EDGES[0]).await?;
     let begun = Instant::now();
     stack.docker(&["start"], EDGES[0]).await?;
     stack.ready(EDGES[0]).await?;
     let ready = begun.elapsed();
     Ok(outcome
+        .figure("unlisted_crates", unlisted.join(","))
         .figure("fullest_percent", format!("{fullest:.0}"))
         .figure("edge_ready_seconds", format!("{:.2}", ready.as_secs_f64()))
-        .and(edge_image <= EDGE_IMAGE_MAX_MIB && fullest < FULLEST_MAX_PERCENT && ready <= READY_MAX))
+        .and(
+            unlisted.is_empty()
+                && edge_image <= EDGE_IMAGE_MAX_MIB
+                && fullest < FULLEST_MAX_PERCENT
+                && ready <= READY_MAX,
+        ))
 }
 
 /// What the processes of a container hold in memory, what they share counted once, and what they may. Not the files that the
@@ -71,4 +81,23 @@ async fn memory_of(stack: &Stack<'_>, service: &str) -> Result<(f64, f64)> {
 fn proportional_kib(rollup: &str) -> Option<f64> {
     let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:"))?;
     line.split_whitespace().next()?.parse().ok()
+}
+
+/// Crates that a program names in its panics' places, and its list of contents does not have.
+async fn unlisted(stack: &Stack<'_>, service: &str, program: &str) -> Result<Vec<String>> {
+    const SOURCES: &str = "/registry/src/";
+    let inside = stack.inside(service).await?;
+    let binary = inside.file(&format!("/{program}"))?;
+    let listed = String::from_utf8(inside.file(&format!("/{program}.cdx.json"))?)?;
+    let text = String::from_utf8_lossy(&binary);
+    let crates: BTreeSet<_> = text.split(SOURCES).skip(1).filter_map(|place| place.split('/').nth(1)).collect();
+    ensure!(!crates.is_empty(), "{program} names no crate");
+    let is_listed = |crate_: &str| {
+        let (name, version) = crate_.match_indices('-').find_map(|(at, _)| {
+            let (name, version) = (&crate_[..at], &crate_[at + 1..]);
+            version.starts_with(|first: char| first.is_ascii_digit()).then_some((name, version))
+        })?;
+        listed.contains(&format!("pkg:cargo/{name}@{version}\"")).then_some(())
+    };
+    Ok(crates.into_iter().filter(|crate_| is_listed(crate_).is_none()).map(str::to_owned).collect())
 }

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    net::{Ipv4Addr, SocketAddr},
+    net::{Ipv4Addr, SocketAddr, TcpListener},
 };
 
 use anyhow::{Context, Result};
@@ -15,8 +15,9 @@ use crate::{
 };
 
 const OTHERS: [&str; 3] = ["nginx", "postgres", "mail"];
+const SSH: u16 = 22;
 /// Probed whether or not anything listens there.
-const PORTS: [u16; 12] = [22, 25, 53, 80, 443, 1025, 5432, 8025, 8080, 8443, 9464, 50051];
+const PORTS: [u16; 12] = [SSH, 25, 53, 80, 443, 1025, 5432, 8025, 8080, 8443, 9464, 50051];
 /// Each network's end on the host, if it had one.
 const HOST: &str = "host";
 
@@ -46,6 +47,8 @@ pub(super) async fn play(stage: &mut Stage<'_>) -> Result<Outcome> {
         let (inside, addresses) = (stage.stack.inside(name).await?, stage.stack.addresses(name).await?);
         parties.push(Party { name, inside: Some(inside), addresses });
     }
+    // A host has services of its own.
+    let _service = TcpListener::bind((Ipv4Addr::UNSPECIFIED, SSH)).context("cannot listen on the host")?;
     let ports = ports(&parties)?;
     parties.push(host(&parties));
     let mut rows = Vec::new();
@@ -58,16 +61,19 @@ pub(super) async fn play(stage: &mut Stage<'_>) -> Result<Outcome> {
     }
     let listeners = listeners_of_cores(&parties)?;
     let ways_out = ways_out(&parties, stage.stack.engine.outside()?)?;
+    let bridges = bridges(&parties)?;
     Ok(Outcome::new(
         "isolation",
-        "every connection as expected; Cores listen on loopback only; nobody but NGINX has a way out",
+        "every connection as expected, by whichever interface; Cores listen on loopback only; nobody but NGINX has a way out, and \
+         nobody is one",
     )
     .figure("connections", rows.len() * ports.len())
     .figure("rows", rows.len())
     .figure("wrong_rows", wrong)
     .figure("listeners_of_cores", listeners.len())
     .figure("ways_out", ways_out.join(","))
-    .and(wrong == 0 && listeners.is_empty() && ways_out == ["nginx"]))
+    .figure("bridges", bridges.join(","))
+    .and(wrong == 0 && listeners.is_empty() && ways_out == ["nginx"] && bridges.is_empty()))
 }
 
 fn ports(parties: &[Party]) -> Result<BTreeSet<u16>> {
@@ -113,6 +119,8 @@ fn expected(from: &Party, to: &Party, network: &str) -> BTreeSet<u16> {
         ("postgres", "intranet") => &[5432],
         ("mail", "intranet") => &[1025],
         ("nginx", "public") => &[8080],
+        // A network with a way out leads over the host.
+        (HOST, "public") => &[SSH],
         _ => &[],
     };
     ports.iter().copied().collect()
@@ -147,6 +155,19 @@ fn ways_out(parties: &[Party], outside: SocketAddr) -> Result<Vec<&'static str>>
     for party in parties {
         let Some(inside) = party.inside else { continue };
         if !inside.reached(&[outside])?.is_empty() {
+            found.push(party.name);
+        }
+    }
+    Ok(found)
+}
+
+/// Who would forward for others, or answer in one network for an address in another.
+fn bridges(parties: &[Party]) -> Result<Vec<&'static str>> {
+    let mut found = Vec::new();
+    for party in parties {
+        let Some(inside) = party.inside else { continue };
+        let settings = [inside.setting("net.ipv4.ip_forward")?, inside.setting("net.ipv4.conf.all.arp_ignore")?];
+        if settings != ["0", "1"] {
             found.push(party.name);
         }
     }

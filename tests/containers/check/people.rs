@@ -36,6 +36,8 @@ pub(super) async fn down_and_up(stage: &mut Stage<'_>) -> Result<Outcome> {
     stack.down(&[]).await?;
     let (down, left) = (begun.elapsed(), stack.engine.docker(&["ps", "--all", "--quiet"]).await?);
     ensure!(left.trim().is_empty(), "containers are left: {left}");
+    let volumes = stack.engine.docker(&["volume", "ls", "--format", "{{.Name}}"]).await?;
+    ensure!(volumes.lines().count() == EDGES.len() + 1, "not one volume for each Edge and for Postgres: {volumes}");
     let again = stack.up().await?;
     let after = stack.commands("core-1").await?.json(&["edge", "list"]).await?;
     let ids = |edges: &serde_json::Value| -> Vec<_> {

@@ -17,12 +17,14 @@ use crate::{
     stack::{CORES, EDGES, PATIENCE, PUBLIC, Stack},
 };
 
-const DMZ: [&str; 4] = ["-f", "segmented/dmz.yaml", "-p", "postern-dmz"];
-const INTRANET: [&str; 4] = ["-f", "segmented/intranet.yaml", "-p", "postern-intranet"];
+const DMZ: [&str; 6] = ["--env-file", ".env", "-f", "segmented/dmz.yaml", "-p", "postern-dmz"];
+const INTRANET: [&str; 6] = ["--env-file", ".env", "-f", "segmented/intranet.yaml", "-p", "postern-intranet"];
 const NETWORK: &str = "postern-tunnel";
 
 pub(super) async fn bring_up(stack: &Stack<'_>) -> Result<()> {
-    stack.engine.docker(&["network", "create", "--internal", "--subnet", "10.150.3.0/24", NETWORK]).await?;
+    let hidden = ["--opt", "com.docker.network.bridge.inhibit_ipv4=true"];
+    let create = [&["network", "create", "--internal"], &hidden[..], &["--subnet", "10.150.3.0/24", NETWORK]].concat();
+    stack.engine.docker(&create).await?;
     run(&mut stack.engine.command(stack.compose_folder().join("make-secrets"))).await?;
     for segment in [DMZ, INTRANET] {
         stack.compose(&[&segment[..], &["up", "-d"]].concat()).await?;
@@ -68,7 +70,7 @@ pub(super) async fn play(stage: &mut Stage<'_>) -> Result<Outcome> {
 }
 
 /// Until all of it serves again.
-async fn restart(stack: &Stack<'_>, segment: [&str; 4], person: &Person) -> Result<Duration> {
+async fn restart(stack: &Stack<'_>, segment: [&str; 6], person: &Person) -> Result<Duration> {
     let begun = Instant::now();
     stack.compose(&[&segment[..], &["restart"]].concat()).await?;
     stack.linked().await?;
