@@ -170,10 +170,11 @@ impl Attempt {
 impl Drop for Attempt {
     fn drop(&mut self) {
         match self.stage {
-            Stage::Answered | Stage::Lost => {}
+            Stage::Answered | Stage::Lost => return,
             Stage::Registered => drop(self.tunnel.in_flight.complete(self.id)),
             Stage::Sent if self.tunnel.in_flight.complete(self.id).is_some() => self.tunnel.cancel(self.id),
             Stage::Sent => {}
         }
+        self.tunnel.pace.note_left(self.tunnel.load());
     }
 }

@@ -29,8 +29,8 @@ const PROMPT: Duration = Duration::from_millis(250);
 const QUEUE_MIN: Duration = Duration::from_millis(500);
 /// No bunch is larger: polls leave places of the tunnel to people, and Core has room for about so many polls on one tunnel.
 const BUNCH_MAX: usize = 160;
-/// A sample counts for a quarter: a change is believed within a few hundred milliseconds.
-const SMOOTHING: u64 = 4;
+/// So much of what was known counts beside a new sample: a change is believed within a few hundred milliseconds.
+const REMEMBERED: f64 = 0.75;
 
 /// How long a request may wait for its turn.
 #[derive(Debug, Clone, Copy)]
@@ -105,7 +105,16 @@ impl Pace {
         }
     }
 
+    /// A caller has left without a reply, after which so many are in flight.
+    pub(super) fn note_left(&self, in_flight: usize) {
+        if in_flight < MEASURED_MIN {
+            self.full.store(0, Ordering::Relaxed);
+        }
+    }
+
     fn note_full(&self, now: Instant) {
+        // Those before belong to no sample.
+        self.refusals.store(0, Ordering::Relaxed);
         self.full.store(nanos(now.saturating_duration_since(self.since)).max(1), Ordering::Relaxed);
     }
 
@@ -131,13 +140,17 @@ impl Pace {
 pub(crate) struct Meter {
     /// The last reply before which requests waited.
     before: Option<Instant>,
+    /// When the present sample became long enough; it ends with the bunch of replies that comes then.
+    ripe: Option<Instant>,
     busy: Duration,
     replies: u64,
+    /// Seconds and replies of all samples, the older the less: together, for one of a pause has few replies.
+    known: (f64, f64),
 }
 
 impl Meter {
-    /// A reply came, to a poll that was sent so long ago (`None`: to something else, which may overtake polls), after which so
-    /// many requests are in flight.
+    /// A reply came, to a poll that was sent so long ago (`None`: to what may overtake polls, or nobody waits for), after
+    /// which so many requests are in flight.
     pub(super) fn count(&mut self, pace: &Pace, now: Instant, (took, in_flight): (Option<Duration>, usize)) {
         match took {
             _ if in_flight < MEASURED_MIN => pace.note_wait(true, now),
@@ -147,20 +160,22 @@ impl Meter {
         pace.last_reply.store(nanos(now.saturating_duration_since(pace.since)), Ordering::Relaxed);
         // With fewer, whoever waited has left.
         if let Some(full) = pace.full_since().filter(|_| in_flight + 1 >= MEASURED_MIN) {
+            if self.ripe.is_some_and(|ripe| now.saturating_duration_since(ripe) > BUNCH) {
+                self.take_sample(pace);
+            }
             let begun = self.before.map_or(full, |before| before.max(full));
             self.busy += now.saturating_duration_since(begun);
             self.replies += 1;
             self.before = Some(now);
+            if self.ripe.is_none() && self.busy >= SAMPLE_MIN {
+                self.ripe = Some(now);
+            }
         } else if self.before.is_some_and(|before| now.saturating_duration_since(before) <= BUNCH) {
             self.replies += 1;
         }
-        if in_flight < MEASURED_MIN {
-            pace.full.store(0, Ordering::Relaxed);
-        } else if pace.full_since().is_none() {
+        pace.note_left(in_flight);
+        if in_flight >= MEASURED_MIN && pace.full_since().is_none() {
             pace.note_full(now);
-        }
-        if self.busy >= SAMPLE_MIN {
-            self.take_sample(pace);
         }
     }
 
@@ -170,13 +185,11 @@ impl Meter {
         if self.replies == 0 {
             return;
         }
-        let sample = nanos(self.busy) / self.replies;
-        let smoothed = match pace.gap.load(Ordering::Relaxed) {
-            0 => sample,
-            known => known - known / SMOOTHING + sample / SMOOTHING,
-        };
-        pace.gap.store(smoothed.max(1), Ordering::Relaxed);
-        (self.busy, self.replies) = (Duration::ZERO, 0);
+        let (busy, replies) = self.known;
+        self.known = (busy * REMEMBERED + self.busy.as_secs_f64(), replies * REMEMBERED + self.replies as f64);
+        let gap = Duration::from_secs_f64(self.known.0 / self.known.1);
+        pace.gap.store(nanos(gap).max(1), Ordering::Relaxed);
+        (self.ripe, self.busy, self.replies) = (None, Duration::ZERO, 0);
     }
 }
 

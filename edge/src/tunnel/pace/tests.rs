@@ -25,14 +25,39 @@ fn replies_in_bunches_are_as_fast_as_the_same_one_by_one() {
 
 #[test]
 fn a_core_that_works_in_bursts_is_measured_with_its_pauses() {
-    let (pace, mut meter) = (Pace::new(Instant::now()), Meter::default());
-    for burst in 0..100_u32 {
-        let now = pace.since + Duration::from_millis(50) * burst;
-        pace.full.store(nanos(Duration::from_millis(50) * burst.saturating_sub(1)) + 1, Ordering::Relaxed);
-        let replies = if burst.is_multiple_of(2) { 1 } else { 9 };
-        (1..=replies).for_each(|nth| meter.count(&pace, now, (None, BUSY_MIN - nth)));
+    for pause in [40, 60, 75].map(Duration::from_millis) {
+        let (pace, mut meter) = (Pace::new(Instant::now()), Meter::default());
+        for burst in 1..=100_u32 {
+            // Places are taken again as soon as they are free.
+            pace.note_sent(BUSY_MIN, pace.since + pause * (burst - 1));
+            let replies = if burst.is_multiple_of(2) { 1 } else { 9 };
+            (1..=replies).for_each(|nth| meter.count(&pace, pace.since + pause * burst, (None, BUSY_MIN - nth)));
+        }
+        // The last burst counts for a quarter.
+        let (found, expected) = (pace.wait_behind(BUSY), pause * 20);
+        assert!(found.abs_diff(expected) < expected / 5, "{found:?} is not about {expected:?}");
     }
+}
+
+#[test]
+fn a_pause_of_core_is_no_slow_core() {
+    let (pace, mut meter) = (Pace::new(Instant::now()), Meter::default());
+    pace.note_sent(BUSY_MIN, pace.since);
+    let at = |milliseconds| pace.since + Duration::from_millis(milliseconds);
+    (0..100).for_each(|nth| meter.count(&pace, at(1_000), (None, BUSY + 100 - nth)));
+    (1..=20).for_each(|nth| meter.count(&pace, at(1_000 + 10 * nth), (None, BUSY)));
     assert_near(pace.wait_behind(BUSY), Duration::from_secs(1));
+}
+
+#[test]
+fn time_after_all_who_waited_have_left_does_not_count() {
+    let (pace, mut meter) = (Pace::new(Instant::now()), Meter::default());
+    pace.note_sent(BUSY_MIN, pace.since);
+    pace.note_left(0);
+    meter.count(&pace, pace.since + Duration::from_secs(3_600), (None, BUSY));
+    let later = |nth| pace.since + Duration::from_secs(3_600) + Duration::from_millis(3) * nth;
+    (1..=200).for_each(|nth| meter.count(&pace, later(nth), (None, BUSY)));
+    assert_near(pace.wait_behind(BUSY), Duration::from_millis(300));
 }
 
 #[test]
