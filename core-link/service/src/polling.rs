@@ -6,6 +6,7 @@
 use std::{
     collections::{HashMap, VecDeque},
     fmt,
+    panic::AssertUnwindSafe,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -100,9 +101,11 @@ impl Polls {
         let tokens: Vec<TokenDigest> = polls.iter().map(|poll| poll.token).collect();
         let store = self.store.clone();
         let read = async move {
-            let read = store.read(|tx| Box::pin(async move { tx.polled_device_setups(&tokens).await })).await;
+            let read = store.read(|tx| Box::pin(async move { tx.polled_device_setups(&tokens).await }));
+            // A shared future that panics wakes nobody.
+            let read = AssertUnwindSafe(read).catch_unwind().await;
             drop(turn);
-            Arc::new(read)
+            Arc::new(read.unwrap_or(Err(StoreError::Panicked)))
         };
         let reading = read.boxed().shared();
         for poll in polls {

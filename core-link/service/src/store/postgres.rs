@@ -15,6 +15,7 @@ mod writers;
 use std::{error::Error, sync::Arc, time::Duration};
 
 use futures::{FutureExt as _, future::BoxFuture};
+use session::Presence;
 pub(super) use session::Session;
 use sessions::Sessions;
 use sqlx::{ConnectOptions as _, PgConnection, postgres::PgConnectOptions};
@@ -74,9 +75,10 @@ impl Database {
         let options = options.options(LIMITS).options(PLANS);
         let reading = options.clone().options([("default_transaction_read_only", "on")]);
         let (listening, changed) = (reading.clone(), part.changed.clone());
-        let writers = Writers::new(options, part.clone());
+        let presence = Arc::new(Presence::default());
+        let writers = Writers::new(options, part.clone(), Arc::clone(&presence));
         let database = Self {
-            readers: Arc::new(Sessions::new(reading, READERS, part)),
+            readers: Arc::new(Sessions::new(reading, READERS, part, presence)),
             writers,
             stopping: CancellationToken::new(),
             tasks: TaskTracker::new(),

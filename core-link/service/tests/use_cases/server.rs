@@ -4,7 +4,7 @@ use std::{iter, time::Duration};
 
 use futures::FutureExt as _;
 use postern_core::{
-    activity,
+    activity, person,
     secret::Secret,
     store::{Address, OpenError, Operation, Outcome, Replay, ServerAddress, Store, StoreError},
 };
@@ -17,8 +17,9 @@ use crate::{
     support::{Core, configured, key, new_device, poll, polled},
 };
 
-/// More than a Core has for reading.
+/// More than a Core has for reading, and for changes.
 const READING: usize = 40;
+const CHANGING: usize = 60;
 
 #[derive(Debug, PartialEq)]
 struct Text(String);
@@ -91,6 +92,35 @@ async fn a_server_that_answers_is_busy_however_long_all_sessions_are_taken() {
     let refused: Vec<_> = reading.join_all().await.into_iter().filter_map(Result::err).collect();
     assert!((1..READING).contains(&refused.len()), "{refused:?}");
     assert!(refused.iter().all(|error| matches!(error, StoreError::Overloaded)), "{refused:?}");
+    store.close().await;
+}
+
+#[tokio::test]
+async fn changes_that_all_wait_for_one_lock_are_no_sign_of_a_silent_server() {
+    let place = Place::new();
+    let store = Store::open(place.address(), place.key()).await.unwrap();
+    let mut holder = PgConnection::connect(&place.server.as_ref().unwrap().url()).await.unwrap();
+    sqlx::raw_sql("BEGIN; LOCK TABLE activity").execute(&mut holder).await.unwrap();
+    let mut changing = JoinSet::new();
+    for _ in 0..CHANGING {
+        let store = store.clone();
+        changing.spawn(async move {
+            store.write::<_, StoreError, _>(|tx| Box::pin(async move { note(tx, "waits").await })).await
+        });
+    }
+    let reading = async {
+        loop {
+            store.read::<_, StoreError, _>(|tx| Box::pin(person::list(tx))).await.unwrap();
+            sleep(Duration::from_millis(100)).await;
+        }
+    };
+    let outcomes = tokio::select! {
+        () = reading => unreachable!("it reads on"),
+        outcomes = changing.join_all() => outcomes,
+    };
+    assert!(outcomes.iter().all(Result::is_err));
+    assert!(outcomes.iter().any(|outcome| matches!(outcome, Err(StoreError::Overloaded))), "{outcomes:?}");
+    sqlx::raw_sql("ROLLBACK").execute(&mut holder).await.unwrap();
     store.close().await;
 }
 

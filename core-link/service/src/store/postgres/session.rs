@@ -25,16 +25,19 @@ pub(in crate::store) struct Session {
     health: Health,
     is_in_transaction: bool,
     presence: Arc<Presence>,
+    _present: Arc<()>,
 }
 
-/// Of a server, as the sessions with it see it.
+/// Of a server, as all sessions of a Core see it.
 pub(super) struct Presence {
     last_answer: Mutex<Instant>,
+    /// Each session holds one more.
+    sessions: Arc<()>,
 }
 
 impl Default for Presence {
     fn default() -> Self {
-        Self { last_answer: Mutex::new(Instant::now()) }
+        Self { last_answer: Mutex::new(Instant::now()), sessions: Arc::default() }
     }
 }
 
@@ -42,6 +45,10 @@ impl Presence {
     /// To any statement of any session; at first, when nobody had asked anything.
     pub(super) fn last_answer(&self) -> Instant {
         *self.last_answer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn has_sessions(&self) -> bool {
+        Arc::strong_count(&self.sessions) > 1
     }
 
     fn note_answer(&self) {
@@ -80,9 +87,9 @@ pub(super) enum Health {
 }
 
 impl Session {
-    /// Holds `presence` for as long as it lasts.
     pub(super) fn new(connection: PgConnection, presence: Arc<Presence>) -> Self {
-        Self { connection, health: Health::Sound, is_in_transaction: false, presence }
+        let _present = Arc::clone(&presence.sessions);
+        Self { connection, health: Health::Sound, is_in_transaction: false, presence, _present }
     }
 
     pub(in crate::store) async fn execute(

@@ -33,7 +33,6 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(1);
 pub(super) struct Sessions {
     options: PgConnectOptions,
     absence: Absence,
-    /// Each session holds one more.
     presence: Arc<Presence>,
     part: Part,
     turns: Semaphore,
@@ -50,9 +49,9 @@ pub(super) struct Lease<'a> {
 
 impl Sessions {
     /// Connects when it is first asked.
-    pub(super) fn new(options: PgConnectOptions, count: u32, part: Part) -> Self {
+    pub(super) fn new(options: PgConnectOptions, count: u32, part: Part, presence: Arc<Presence>) -> Self {
         let turns = Semaphore::new(count as usize);
-        let (absence, presence) = (Absence::default(), Arc::default());
+        let absence = Absence::default();
         Self { options, absence, presence, part, turns, idle: Mutex::default() }
     }
 
@@ -107,7 +106,7 @@ impl Sessions {
             Err(source) => {
                 let source = Arc::new(source);
                 // Who has sessions and only waits too long for one more is short of time, and the server is there.
-                if Arc::strong_count(&self.presence) == 1 || !matches!(*source, sqlx::Error::PoolTimedOut) {
+                if !self.presence.has_sessions() || !matches!(*source, sqlx::Error::PoolTimedOut) {
                     attempt.failed(Arc::clone(&source));
                 }
                 Err(StoreError::Unavailable { source })

@@ -19,7 +19,7 @@ use tokio::{
 use tokio_util::task::TaskTracker;
 
 use super::{
-    session::{Company, Health},
+    session::{Company, Health, Presence},
     sessions::{Lease, Sessions},
     trouble::{is_undone_for_certain, trouble},
 };
@@ -80,8 +80,8 @@ enum Failure {
 }
 
 impl Writers {
-    pub(super) fn new(options: PgConnectOptions, part: Part) -> Self {
-        let sessions = Arc::new(Sessions::new(options, WRITERS, part));
+    pub(super) fn new(options: PgConnectOptions, part: Part, presence: Arc<Presence>) -> Self {
+        let sessions = Arc::new(Sessions::new(options, WRITERS, part, presence));
         Self { sessions, seats: Arc::new(Semaphore::new(WAITING_MAX)), tasks: TaskTracker::new() }
     }
 
