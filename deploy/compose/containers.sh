@@ -9,12 +9,13 @@ fail() {
     exit 1
 }
 
-# Nobody else works on a stack of this folder until this script ends, and what it calls.
+# Begins this script anew as the only one that works on a stack of this folder. What it starts does not hold the lock.
 alone() {
+    local code=0
     [[ -z ${POSTERN_COMPOSE_ALONE-} ]] || return 0
-    exec 9<"$here"
-    flock --nonblock 9 || fail "another script in $here is at work"
-    export POSTERN_COMPOSE_ALONE=yes
+    POSTERN_COMPOSE_ALONE=yes flock --nonblock --close --conflict-exit-code 75 "$here" "$0" "$@" || code=$?
+    ((code != 75)) || fail "another script in $here is at work"
+    exit "$code"
 }
 
 docker=${DOCKER:-docker}

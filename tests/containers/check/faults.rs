@@ -232,7 +232,12 @@ impl<'a> Mistake<'a> {
             .figure("other_lines", told.others)
             .figure("starts", told.starts)
             .figure("healed_seconds", format!("{:.1}", healed.as_secs_f64()))
-            .and(told.lines <= told.starts * self.tellers && told.others == 0 && healed <= HEAL_MAX))
+            .and(
+                told.lines + 1 >= told.starts
+                    && told.lines <= told.starts * self.tellers
+                    && told.others == 0
+                    && healed <= HEAL_MAX,
+            ))
     }
 
     /// How often the program has begun since.

@@ -93,9 +93,11 @@ async fn unlisted(stack: &Stack<'_>, service: &str, program: &str) -> Result<Vec
     let crates: BTreeSet<_> = text.split(SOURCES).skip(1).filter_map(|place| place.split('/').nth(1)).collect();
     ensure!(!crates.is_empty(), "{program} names no crate");
     let is_listed = |crate_: &str| {
-        let (name, version) = crate_.match_indices('-').find_map(|(at, _)| {
+        // Names may have numbers in them, versions have dots.
+        let (name, version) = crate_.match_indices('-').rev().find_map(|(at, _)| {
             let (name, version) = (&crate_[..at], &crate_[at + 1..]);
-            version.starts_with(|first: char| first.is_ascii_digit()).then_some((name, version))
+            let is_version = version.contains('.') && version.starts_with(|first: char| first.is_ascii_digit());
+            is_version.then_some((name, version))
         })?;
         listed.contains(&format!("pkg:cargo/{name}@{version}\"")).then_some(())
     };

@@ -25,7 +25,8 @@ pub(super) async fn bring_up(stack: &Stack<'_>) -> Result<()> {
     let hidden = ["--opt", "com.docker.network.bridge.inhibit_ipv4=true"];
     let create = [&["network", "create", "--internal"], &hidden[..], &["--subnet", "10.150.3.0/24", NETWORK]].concat();
     stack.engine.docker(&create).await?;
-    run(&mut stack.engine.command(stack.compose_folder().join("make-secrets"))).await?;
+    let mut make = stack.engine.command(stack.compose_folder().join("make-secrets"));
+    run(make.env("COMPOSE_PROJECT_NAME", "postern-intranet")).await?;
     for segment in [DMZ, INTRANET] {
         stack.compose(&[&segment[..], &["up", "-d"]].concat()).await?;
     }
