@@ -108,8 +108,6 @@ pub(crate) struct Tunnel {
     /// In the zone of this Edge, or there are no zones.
     near: bool,
     in_flight: InFlight<Waiter>,
-    /// Each poll in flight holds one more.
-    polls: Arc<()>,
     pace: Pace,
     /// Its Core's.
     standing: Arc<Standing>,
@@ -134,8 +132,7 @@ impl Tunnel {
     pub(crate) fn take_reply(&self, (id, reply): (u64, Bytes), meter: &mut Meter, now: Instant) -> Option<Instant> {
         let waiter = self.in_flight.complete(id);
         if waiter.as_ref().is_none_or(|waiter| waiter.lane == Lane::Requests) {
-            let poll = waiter.as_ref().filter(|waiter| waiter.poll.is_some());
-            let took = poll.map(|waiter| now.saturating_duration_since(waiter.sent));
+            let took = waiter.as_ref().map(|waiter| now.saturating_duration_since(waiter.sent));
             meter.count(&self.pace, now, (took, self.load()));
         }
         let Waiter { sent, reply: waiting, .. } = waiter?;
@@ -199,9 +196,7 @@ impl Tunnel {
 
     /// Whether one more request gets its turn in time, as replies come now.
     pub(crate) fn has_time(&self, patience: Patience) -> bool {
-        // A stock Core serves all in order.
-        let overtaken = if patience.is_behind_polls || !self.speaks_link { 0 } else { self.polls() };
-        self.pace.has_time(patience, self.load().saturating_sub(overtaken), Instant::now())
+        self.pace.has_time(patience, self.load(), Instant::now())
     }
 
     /// Core has failed; others are asked before it for a while.
@@ -236,11 +231,6 @@ impl Tunnel {
     /// Requests in flight; waits for persons are no load.
     fn load(&self) -> usize {
         self.in_flight.waiting(Lane::Requests)
-    }
-
-    /// How many of these are polls.
-    fn polls(&self) -> usize {
-        Arc::strong_count(&self.polls) - 1
     }
 
     fn waits(&self) -> usize {

@@ -8,8 +8,8 @@ use std::{
 
 use anyhow::{Context, Result};
 
-/// So short that nobody waits long for the next one.
-const PERIOD: Duration = Duration::from_millis(50);
+/// So short that nobody notices the pauses.
+const PERIOD: Duration = Duration::from_millis(20);
 /// The kernel takes no less in a period.
 const LEAST: Duration = Duration::from_millis(1);
 const PREFIX: &str = "postern-chaos-";

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -22,20 +22,18 @@ use crate::{
     visit::{Sample, Visit},
 };
 
-/// So many times as many calls come as can be served.
+/// What the system is limited to, in calls per second; so many times as many come, for so long.
+const LIMIT: u32 = 300;
 const TIMES: u32 = 10;
+const LENGTH: Duration = Duration::from_secs(60);
 /// One call of so many that can be served is part of a login.
 const LOGIN_PART: u32 = 10;
-/// For each tunnel. So few are under way at a time that none is refused, and so many that Cores on Postgres read for several at
-/// once, as they do under more.
+/// For each tunnel. So few are under way at a time that none is refused, and so many that Cores read for several at once, as
+/// they do under more.
 const CALLERS: usize = 16;
 /// Of a processor, to begin with.
 const GUESS: f64 = 0.2;
 const MEASURED: Duration = Duration::from_secs(5);
-/// What is served grows less than the processor time, so that a second guess is only nearer.
-const GUESSES: u32 = 4;
-/// The limit may be off by such a part.
-const TOLERANCE: f64 = 0.25;
 const MEMORY_MAX_KIB: u64 = 256 * 1024;
 const REFUSAL_MAX: Duration = Duration::from_millis(20);
 const NORMAL_MAX: Duration = Duration::from_secs(2);
@@ -46,23 +44,26 @@ pub(super) async fn play(stage: &mut Stage<'_>) -> Result<Outcome> {
     let people = People::gather(stage.system.meeting(), &stage.name, stage.form.members, 0).await?;
     let ledger = Ledger::open(stage.system.commands()).await?;
     let quota = Quota::over(stage.system.cores.iter().map(|core| core.process.pid()))?;
-    let (limit, mut all) = limit(stage, &people, &quota).await?;
+    quota.limit(GUESS)?;
+    let (first, mut all) = capacity(stage, &people).await?;
+    quota.limit(GUESS * f64::from(LIMIT) / first)?;
+    let (limit, calibrating) = capacity(stage, &people).await?;
+    all.append(calibrating);
 
     let (before_polls, before_logins) = Crowd::calm(stage, &people).await?;
-    // A process that has used up its share waits for the next period, also when all is well; how often is chance.
+    // A process that has used up its share waits for the next tenth of a second, also when all is well; how often is chance.
     let slow = (2 * before_polls.worst().max(before_logins.worst())).max(SLOW);
 
-    let crowd = Crowd::begin(stage, &people, stage.form.limit * TIMES);
-    tokio::time::sleep(stage.form.pressure).await;
+    let crowd = Crowd::begin(stage, &people, LIMIT * TIMES);
+    tokio::time::sleep(LENGTH).await;
     let (polls, logins) = crowd.end().await?;
     let over = Instant::now();
     let (calm_polls, calm_logins) = Crowd::calm(stage, &people).await?;
     drop(quota);
     tokio::time::sleep(CALM).await;
 
-    let wanted = f64::from(stage.form.limit);
     let served = served(&polls) + served(&logins);
-    let goodput = served as f64 / stage.form.pressure.as_secs_f64();
+    let goodput = served as f64 / LENGTH.as_secs_f64();
     let succeeded = logins.told.len() as f64 / logins.asked.len().max(1) as f64;
     let refused = p95_of_refusals(&polls, &logins);
     let memory = stage.system.edges.iter().map(|edge| peak_memory_kib(edge.process.pid())).max().context("no Edge")?;
@@ -79,16 +80,13 @@ pub(super) async fn play(stage: &mut Stage<'_>) -> Result<Outcome> {
     let failed_polls = all.failures().filter(|(step, _)| **step == *"poll").count();
     let note = format!("{goodput:.0}/s of {limit:.0}/s, {shed} refused, {:.1} % of logins", 100.0 * succeeded);
     let rest = format!("p95 of refusals {refused:?}, an Edge takes {} MiB at most", memory / 1024);
-    let least = stage.form.goodput_min * limit;
-    let goodputs = format!("goodput at least {:.0} % of the limit", 100.0 * stage.form.goodput_min);
     let refusals = format!("p95 of refusals within {} ms", refusal_max.as_millis());
     Ok(Outcome::allowing_failures(&stage.name, &all, verdict, BUDGET)
         .recovered("no wait is twice the longest of before", normal, NORMAL_MAX)
-        .and("the limit as meant", (limit - wanted).abs() <= TOLERANCE * wanted, String::new())
-        .and(&goodputs, goodput >= least, note)
+        .and("goodput at least 90 % of the limit", goodput >= 0.9 * limit, note)
         .and("polls are served or refused with 429", failed_polls == 0, String::new())
         .and("95 % of logins succeed", succeeded >= 0.95, rest)
-        .and(&refusals, shed > 0 && refused <= refusal_max, String::new())
+        .and(&refusals, refused <= refusal_max, String::new())
         .and("an Edge under 256 MiB", memory < MEMORY_MAX_KIB, why))
 }
 
@@ -106,13 +104,13 @@ impl Crowd {
             let plan = Plan { people: people.clone(), mix, per_second };
             Load::start(stage.system.client(), plan, &stage.system.hosts.public)
         };
-        let logins = stage.form.limit / LOGIN_PART;
+        let logins = LIMIT / LOGIN_PART;
         Self { polls: begin(Mix::Polls, per_second - logins), logins: begin(Mix::Logins, logins) }
     }
 
     /// Half of what can be served, for a while.
     async fn calm(stage: &Stage<'_>, people: &People) -> Result<(Tally, Tally)> {
-        let calm = Self::begin(stage, people, stage.form.limit / 2);
+        let calm = Self::begin(stage, people, LIMIT / 2);
         tokio::time::sleep(CALM_LENGTH).await;
         calm.end().await
     }
@@ -122,28 +120,10 @@ impl Crowd {
     }
 }
 
-/// Leaves Cores so little that they serve about what the form says, and says what they serve.
-async fn limit(stage: &Stage<'_>, people: &People, quota: &Quota) -> Result<(f64, Tally)> {
-    let wanted = f64::from(stage.form.limit);
-    let (mut share, mut served, mut all) = (GUESS, wanted, Tally::default());
-    for _ in 0..GUESSES {
-        ensure!(served > 0.0, "nothing is served with {share} of a processor");
-        share *= wanted / served;
-        quota.limit(share)?;
-        let tally;
-        (served, tally) = capacity(stage, people).await?;
-        all.append(tally);
-        if (served - wanted).abs() <= wanted * TOLERANCE / 2.0 {
-            break;
-        }
-    }
-    Ok((served, all))
-}
-
 /// Calls per second that are served when nobody comes before the one in front is done.
 async fn capacity(stage: &Stage<'_>, people: &People) -> Result<(f64, Tally)> {
     let (stop, mut callers) = (CancellationToken::new(), JoinSet::new());
-    let logins = stage.form.limit / LOGIN_PART;
+    let logins = LIMIT / LOGIN_PART;
     let plan = Plan { people: people.clone(), mix: Mix::Logins, per_second: logins };
     let logins = Load::start(stage.system.client(), plan, &stage.system.hosts.public);
     let begun = Instant::now();

@@ -3,16 +3,16 @@
 use std::time::Duration;
 
 use postern_proto::{
-    client_types::{ClientMfaStartRequest, ClientMfaStartResponse, InstanceInfoRequest, InstanceInfoResponse},
+    client_types::{ClientMfaStartRequest, ClientMfaStartResponse, InstanceInfoRequest},
     proxy::{core_request, core_response::Payload},
     version::Peer,
 };
 use tokio::{
     task::JoinSet,
-    time::{Instant, MissedTickBehavior, interval, sleep},
+    time::{Instant, MissedTickBehavior, interval},
 };
 
-use super::core::{Call, PipeCore, activate, activated, context, edge, edge_in_zone, peer, poll, polled, zone};
+use super::core::{PipeCore, context, edge, edge_in_zone, peer, polled, zone};
 use crate::core_client::{CallError, CoreClient};
 
 const SERVED_A_SECOND: u32 = 300;
@@ -106,37 +106,6 @@ async fn a_busy_core_of_the_own_zone_leaves_polls_to_one_that_is_not_busy() {
     assert!(outcomes.iter().all(|outcome| outcome.error.is_none()));
     let at_once = outcomes.iter().filter(|outcome| outcome.waited.is_zero()).count();
     assert!(at_once * 10 > outcomes.len() * 8 && at_once < outcomes.len(), "both have served: {at_once}");
-}
-
-#[tokio::test(start_paused = true)]
-async fn polls_that_wait_keep_out_nobody_whom_core_serves_before_them() {
-    let (registry, client) = edge();
-    let mut ours = PipeCore::ours(&registry, "ours");
-    let _polls = keep_waiting(&client, &mut ours).await;
-    let call = activate(&client);
-    let id = ours.request().await.id;
-    ours.reply(id, activated());
-    assert_eq!(call.outcome().await, Ok(()));
-
-    let (registry, client) = edge();
-    let mut stock = PipeCore::stock(&registry);
-    let _polls = keep_waiting(&client, &mut stock).await;
-    assert_eq!(activate(&client).outcome().await, Err(CallError::Overloaded), "a stock Core serves in order");
-}
-
-/// Polls, for seconds of work at the pace at which this Core replies.
-async fn keep_waiting(client: &CoreClient, core: &mut PipeCore) -> Vec<Call<InstanceInfoResponse>> {
-    let mut polls = Vec::new();
-    let mut ids = Vec::new();
-    for _ in 0..60 {
-        polls.push(poll(client));
-        ids.push(core.request().await.id);
-    }
-    for id in ids.drain(..10) {
-        sleep(Duration::from_millis(100)).await;
-        core.reply(id, polled());
-    }
-    polls
 }
 
 /// Everything that is offered, evenly over the seconds, and what became of it.
