@@ -92,14 +92,10 @@ async fn unlisted(stack: &Stack<'_>, service: &str, program: &str) -> Result<Vec
     let text = String::from_utf8_lossy(&binary);
     let crates: BTreeSet<_> = text.split(SOURCES).skip(1).filter_map(|place| place.split('/').nth(1)).collect();
     ensure!(!crates.is_empty(), "{program} names no crate");
+    // Names and versions may both have a hyphen before a digit.
     let is_listed = |crate_: &str| {
-        // Names may have numbers in them, versions have dots.
-        let (name, version) = crate_.match_indices('-').rev().find_map(|(at, _)| {
-            let (name, version) = (&crate_[..at], &crate_[at + 1..]);
-            let is_version = version.contains('.') && version.starts_with(|first: char| first.is_ascii_digit());
-            is_version.then_some((name, version))
-        })?;
-        listed.contains(&format!("pkg:cargo/{name}@{version}\"")).then_some(())
+        let mut splits = crate_.match_indices('-').map(|(at, _)| (&crate_[..at], &crate_[at + 1..]));
+        splits.any(|(name, version)| listed.contains(&format!("pkg:cargo/{name}@{version}\"")))
     };
-    Ok(crates.into_iter().filter(|crate_| is_listed(crate_).is_none()).map(str::to_owned).collect())
+    Ok(crates.into_iter().filter(|crate_| !is_listed(crate_)).map(str::to_owned).collect())
 }
