@@ -132,7 +132,7 @@ pub(super) async fn read_only_folder(stage: &mut Stage<'_>) -> Result<Outcome> {
 pub(super) async fn no_postgres(stage: &mut Stage<'_>) -> Result<Outcome> {
     let stack = &stage.stack;
     stack.docker(&["stop"], "postgres").await?;
-    let mistake = Mistake::made("no-postgres", CORES[1], "cannot connect to the database");
+    let mistake = Mistake::made("no-postgres", CORES[1], "the database server does not answer yet");
     stack.docker(&["restart"], CORES[1]).await?;
     let told = mistake.told(stack).await;
     stack.docker(&["start"], "postgres").await?;
