@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # What the scripts in this folder share: which Docker and which Compose there is, and where this stack's files are.
 #
-# Needs $here, this folder. Sets $docker, compose() for this project, and within() for one of its containers.
+# Needs $here, this folder. Sets $docker and $secret_files, compose() for this project, and within() for one of its containers.
 : "${here:?}"
 
 fail() {
@@ -32,13 +32,17 @@ fi
 # setting NAME DEFAULT: as Compose sees it, from the environment or from .env.
 setting() {
     local written=
-    [[ ! -f $here/.env ]] || written=$(sed -n "s/^$1=//p" "$here/.env" | tail -n 1 | sed -E 's/\r$//; s/[[:space:]]+#.*$//' | sed -E "s/^(['\"])(.*)\1\$/\2/")
+    [[ ! -f $here/.env ]] || written=$(sed -n "s/^$1=//p" "$here/.env" | tail -n 1 |
+        sed -E -e 's/\r$//; s/[[:space:]]+#.*$//' -e "s/^(['\"])(.*)\1\$/\2/")
     printf '%s' "${!1:-${written:-$2}}"
 }
 
 COMPOSE_PROJECT_NAME=$(setting COMPOSE_PROJECT_NAME postern)
 POSTERN_SECRETS=$(cd "$here" && realpath -m -- "$(setting POSTERN_SECRETS secrets)")
 export COMPOSE_PROJECT_NAME POSTERN_SECRETS
+# What make-secrets makes and down --volumes removes.
+# shellcheck disable=SC2034 # of whoever sources this
+secret_files=("$POSTERN_SECRETS"/{master.key,database-password,postgres-password})
 
 compose() {
     (cd "$here" && "${compose_command[@]}" "$@")
