@@ -66,7 +66,8 @@ pub struct Request {
 /// The answer, or why not.
 pub type Reply = Result<core_response::Payload, Rejection>;
 
-/// Answers requests. Shared by all links; called for many requests at the same time.
+/// Answers requests. Shared by all links; called for many requests at the same time. Polls (`InstanceInfo`) come in crowds, and
+/// an Edge counts on it that they hold up nothing else: whatever they share with other requests, those come first.
 pub trait Handler: Send + Sync + 'static {
     /// Answers one request.
     ///

@@ -26,10 +26,12 @@ use crate::tunnel::{
 
 /// A poll that would wait longer for its turn is refused: its device asks again in a moment, and nobody notices. What has
 /// piled up for a moment only is waited for.
-const POLL: Patience = Patience { in_queue: Duration::from_millis(300), in_bunch: Duration::from_millis(1_500) };
+const POLL: Patience =
+    Patience { in_queue: Duration::from_millis(300), in_bunch: Duration::from_millis(1_500), is_behind_polls: true };
 /// Everything else is refused when half of the budget would pass before Core begins, since the rest of it is needed
 /// for the work and the way back.
-const PERSON: Patience = Patience { in_queue: Duration::from_secs(2), in_bunch: Duration::from_secs(2) };
+const PERSON: Patience =
+    Patience { in_queue: Duration::from_secs(2), in_bunch: Duration::from_secs(2), is_behind_polls: false };
 
 /// Names what a person asked for, however often it is retried. Knowing it is close to knowing the
 /// reply, so it prints as `***`.
@@ -130,7 +132,7 @@ impl CoreClient {
     ///
     /// Dropping the future frees the slots and cancels what is on its way; Core's late reply is then ignored.
     pub async fn call<R: Rpc>(&self, request: R, context: CallContext) -> Result<R::Reply, CallError> {
-        let question = Question::new(request.into_payload(), context);
+        let question = Question::new(request.into_payload(), context, R::SHED);
         let mut asking = Asking::new(&self.registry, question, R::REPEAT);
         asking.begin(patience(R::SHED)).inspect_err(|error| self.note_shed(R::SHED, error))?;
         let reply = timeout_at(asking.deadline(), asking.reply()).await;
@@ -142,7 +144,7 @@ impl CoreClient {
     /// Sends over one tunnel, once, what Core can only answer when a person has done something: it takes no place of
     /// a request.
     pub async fn wait<R: Rpc>(&self, request: R, context: CallContext) -> Result<R::Reply, CallError> {
-        let question = Question::new(request.into_payload(), context);
+        let question = Question::new(request.into_payload(), context, R::SHED);
         let deadline = question.deadline;
         let waiting = asking::wait(&self.registry, question);
         unwrap::<R>(timeout_at(deadline, waiting).await.unwrap_or(Err(CallError::DeadlineExceeded)))

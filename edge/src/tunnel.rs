@@ -36,6 +36,7 @@ use bytes::Bytes;
 use postern_proto::{
     link::Cancel,
     proxy::{CoreRequest, core_request},
+    rpc::Shed,
     version::Peer,
 };
 use prost::Message as _;
@@ -108,6 +109,8 @@ pub(crate) struct Tunnel {
     /// In the zone of this Edge, or there are no zones.
     near: bool,
     in_flight: InFlight<Waiter>,
+    /// Each poll in flight holds one more.
+    polls: Arc<()>,
     pace: Pace,
     /// Its Core's.
     standing: Arc<Standing>,
@@ -132,7 +135,8 @@ impl Tunnel {
     pub(crate) fn take_reply(&self, (id, reply): (u64, Bytes), meter: &mut Meter, now: Instant) -> Option<Instant> {
         let waiter = self.in_flight.complete(id);
         if waiter.as_ref().is_none_or(|waiter| waiter.lane == Lane::Requests) {
-            let took = waiter.as_ref().map(|waiter| now.saturating_duration_since(waiter.sent));
+            let poll = waiter.as_ref().filter(|waiter| waiter.poll.is_some());
+            let took = poll.map(|waiter| now.saturating_duration_since(waiter.sent));
             meter.count(&self.pace, now, (took, self.load()));
         }
         let Waiter { sent, reply: waiting, .. } = waiter?;
@@ -196,7 +200,13 @@ impl Tunnel {
 
     /// Whether one more request gets its turn in time, as replies come now.
     pub(crate) fn has_time(&self, patience: Patience) -> bool {
-        self.pace.has_time(patience, self.load(), Instant::now())
+        let (now, polls) = (Instant::now(), self.polls());
+        if patience.is_behind_polls && !self.pace.has_room(polls, now) {
+            return false;
+        }
+        // A stock Core serves all in order.
+        let overtaken = if patience.is_behind_polls || !self.speaks_link { 0 } else { polls };
+        self.pace.has_time(patience, self.load().saturating_sub(overtaken), now)
     }
 
     /// Core has failed; others are asked before it for a while.
@@ -212,8 +222,12 @@ impl Tunnel {
         self.standing.succeed();
     }
 
-    pub(crate) fn pace(&self) -> &Pace {
-        &self.pace
+    /// Core has refused one, for it is busy.
+    pub(crate) fn note_no_room(&self, shed: Shed) {
+        self.pace.discount();
+        if shed == Shed::First {
+            self.pace.narrow(Instant::now());
+        }
     }
 
     pub(crate) fn number(&self) -> u64 {
@@ -231,6 +245,11 @@ impl Tunnel {
     /// Requests in flight; waits for persons are no load.
     fn load(&self) -> usize {
         self.in_flight.waiting(Lane::Requests)
+    }
+
+    /// How many of these are polls.
+    fn polls(&self) -> usize {
+        Arc::strong_count(&self.polls) - 1
     }
 
     fn waits(&self) -> usize {

@@ -22,8 +22,14 @@ pub(crate) struct Form {
     /// People of `exactly-once`, and how long it takes until the last of them has come.
     pub(crate) enrolling: usize,
     pub(crate) enrolling_length: Duration,
-    /// Also what needs the full form: `overload`, since unoptimized programs use up so little processor time as it leaves them
-    /// in too coarse steps, and what is played with HAProxy.
+    /// Calls per second that `overload` leaves to be served, and how long too many come.
+    pub(crate) limit: u32,
+    pub(crate) pressure: Duration,
+    /// Part of the limit.
+    pub(crate) goodput_min: f64,
+    /// That each device is in besides the first, then.
+    pub(crate) locations: u8,
+    /// Also what is played with HAProxy, and `overload` with two Cores.
     pub(crate) plays_all: bool,
     /// Times that slow calls are held.
     pub(crate) waves: usize,
@@ -45,6 +51,10 @@ impl Form {
             storm_part: 4,
             enrolling: 1000,
             enrolling_length: Duration::from_secs(60),
+            limit: 300,
+            pressure: Duration::from_secs(60),
+            goodput_min: 0.9,
+            locations: 50,
             plays_all: true,
             waves: 3,
             noise: Duration::from_millis(5),
@@ -65,6 +75,10 @@ impl Form {
             storm_part: 2,
             enrolling: 40,
             enrolling_length: Duration::from_secs(10),
+            limit: 100,
+            pressure: Duration::from_secs(20),
+            goodput_min: 0.8,
+            locations: 0,
             plays_all: false,
             waves: 1,
             noise: Duration::from_millis(100),

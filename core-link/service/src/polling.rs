@@ -3,6 +3,8 @@
 //! A pure read of one statement: this is by far the most frequent request, and it must not wait for the writer. On a server
 //! a statement costs far more than the rows it finds, so whoever gets a turn reads for others that wait as well.
 
+mod width;
+
 use std::{
     collections::{HashMap, VecDeque},
     fmt,
@@ -16,6 +18,7 @@ use futures::{
 };
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
+use self::width::Width;
 use crate::{
     device::DeviceSetup,
     store::{Store, StoreError},
@@ -36,6 +39,7 @@ pub enum PollError {
 pub struct Polls {
     store: Store,
     queue: Mutex<Queue>,
+    width: Width,
 }
 
 #[derive(Default)]
@@ -51,6 +55,9 @@ struct Poll {
     reading: oneshot::Sender<Reading>,
 }
 
+/// Ends when nobody holds it any more.
+type Turn = Arc<OwnedSemaphorePermit>;
+
 /// Goes on as long as anybody waits for it, whoever began it.
 type Reading = Shared<BoxFuture<'static, Arc<Read>>>;
 
@@ -58,13 +65,20 @@ type Read = Result<HashMap<TokenDigest, Result<DeviceSetup, StoreError>>, StoreE
 
 impl Polls {
     pub fn new(store: Store) -> Self {
-        Self { store, queue: Mutex::default() }
+        let width = Width::new(store.polls_at_once());
+        Self { store, queue: Mutex::default(), width }
     }
 
     /// The setup of the device that a polling token belongs to.
     pub async fn ask(&self, token: &Token) -> Result<DeviceSetup, PollError> {
         let token = token.digest(self.store.sealer());
-        let found = match &*self.reading(token).await?.await {
+        let (reading, turn) = self.reading(token).await?;
+        let read = reading.await;
+        if let Some(turn) = turn {
+            self.width.measure().await;
+            drop(turn);
+        }
+        let found = match &*read {
             Ok(setups) => {
                 setups.get(&token).map(|setup| setup.as_ref().cloned().map_err(StoreError::share)).transpose()?
             }
@@ -74,10 +88,11 @@ impl Polls {
         if setup.owner_is_disabled { Err(PollError::Inactive) } else { Ok(setup) }
     }
 
-    /// Begun by whoever had a turn first.
-    async fn reading(&self, token: TokenDigest) -> Result<Reading, StoreError> {
+    /// Begun by whoever had a turn first, who gets it as well: it lasts until all have their answers.
+    async fn reading(&self, token: TokenDigest) -> Result<(Reading, Option<Turn>), StoreError> {
         let (begun, mut reading) = oneshot::channel();
         let number = self.queue().push(Poll { token, reading: begun });
+        let mut own = None;
         let reading = loop {
             tokio::select! {
                 biased;
@@ -88,16 +103,19 @@ impl Polls {
                         drop(turn);
                         break reading.await;
                     }
-                    self.read(turn?);
+                    let turn = Arc::new(turn?);
+                    self.read(Arc::clone(&turn));
+                    // Not while it waits for the turn of another.
+                    own = self.queue().has_taken(number).then_some(turn);
                 }
             }
         };
-        reading.map_err(|_| StoreError::Panicked)
+        Ok((reading.map_err(|_| StoreError::Panicked)?, own))
     }
 
     /// For those that have waited longest.
-    fn read(&self, turn: OwnedSemaphorePermit) {
-        let polls = self.queue().take(self.store.polls_at_once());
+    fn read(&self, turn: Turn) {
+        let polls = self.queue().take(self.width.now());
         let tokens: Vec<TokenDigest> = polls.iter().map(|poll| poll.token).collect();
         let store = self.store.clone();
         let read = async move {

@@ -150,7 +150,7 @@ impl<'a> Asking<'a> {
                 ControlFlow::Continue(CallError::Rejected(rejection))
             }
             Refusal::NoRoom => {
-                self.attempts[at].iter().for_each(|attempt| attempt.tunnel().pace().discount());
+                self.attempts[at].iter().for_each(|attempt| attempt.tunnel().note_no_room(self.question.shed));
                 ControlFlow::Continue(CallError::Rejected(rejection))
             }
             Refusal::Unknown => {

@@ -13,6 +13,7 @@ use bytes::Bytes;
 use postern_proto::{
     link::RequestContext,
     proxy::{CoreRequest, core_request},
+    rpc::Shed,
 };
 use prost::Message as _;
 use tokio::{sync::oneshot, time::Instant};
@@ -35,6 +36,8 @@ pub(super) enum Heard {
 #[derive(Debug)]
 pub(super) struct Waiter {
     pub(super) lane: Lane,
+    /// Of the tunnel's polls, if it is one.
+    pub(super) poll: Option<Arc<()>>,
     pub(super) sent: Instant,
     pub(super) reply: oneshot::Sender<Heard>,
 }
@@ -55,15 +58,16 @@ pub(crate) struct Question {
     message: CoreRequest,
     /// In the message only while that is written for a Core that speaks our link.
     context: RequestContext,
+    pub(crate) shed: Shed,
     pub(crate) deadline: Instant,
 }
 
 impl Question {
-    pub(crate) fn new(payload: core_request::Payload, context: CallContext) -> Self {
+    pub(crate) fn new(payload: core_request::Payload, context: CallContext, shed: Shed) -> Self {
         let CallContext { device_info, operation_id, deadline } = context;
         let message = CoreRequest { id: 0, device_info: Some(device_info), payload: Some(payload), context: None };
         let context = RequestContext { operation_id: operation_id.into_inner(), ..RequestContext::default() };
-        Self { message, context, deadline }
+        Self { message, context, shed, deadline }
     }
 
     fn write_for(&mut self, tunnel: &Tunnel, id: u64, now: Instant) -> Bytes {
@@ -109,11 +113,14 @@ impl Attempt {
             return Err(SendError::TooLate);
         }
         let (waiter, reply) = oneshot::channel();
-        let id = tunnel.in_flight.register(lane, Waiter { lane, sent: now, reply: waiter })?;
+        let poll = (question.shed == Shed::First).then(|| Arc::clone(&tunnel.polls));
+        let waiter = Waiter { lane, poll, sent: now, reply: waiter };
+        let id = tunnel.in_flight.register(lane, waiter)?;
         let mut attempt = Self { tunnel, id, reply, sent: now, stage: Stage::Registered };
         let message = question.write_for(&attempt.tunnel, id, now);
         attempt.tunnel.queue(lane, message)?;
         attempt.stage = Stage::Sent;
+        attempt.tunnel.pace.note_sent(attempt.tunnel.load(), now);
         Ok(attempt)
     }
 
@@ -163,10 +170,11 @@ impl Attempt {
 impl Drop for Attempt {
     fn drop(&mut self) {
         match self.stage {
-            Stage::Answered | Stage::Lost => {}
+            Stage::Answered | Stage::Lost => return,
             Stage::Registered => drop(self.tunnel.in_flight.complete(self.id)),
             Stage::Sent if self.tunnel.in_flight.complete(self.id).is_some() => self.tunnel.cancel(self.id),
             Stage::Sent => {}
         }
+        self.tunnel.pace.note_left(self.tunnel.load());
     }
 }

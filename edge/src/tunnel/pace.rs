@@ -4,8 +4,11 @@
 //! slow requests. A network that is far or stumbles makes requests pile up as well, but some of their replies still come soon:
 //! only where none does, a queue stays. Nothing here is a verdict on a Core's health.
 
+#[cfg(test)]
+mod tests;
+
 use std::{
-    sync::atomic::{AtomicU32, AtomicU64, Ordering},
+    sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering},
     time::Duration,
 };
 
@@ -16,16 +19,22 @@ const BUSY_MIN: usize = 32;
 /// With so many in flight after a reply, the place that became free is the only one: what comes takes it, and waits for the
 /// next. Polls are let in up to here only, so a measure that began later would never be put right while they press.
 const MEASURED_MIN: usize = BUSY_MIN - 1;
-/// Replies come in bunches, as one read of the socket brings them; over this much time they even out.
+/// Replies come in bunches: one read of the socket brings them, or a Core works in bursts. Over this much time they even out.
 const SAMPLE_MIN: Duration = Duration::from_millis(50);
+/// What comes so soon after another reply is the work of the same time, although places became free in between.
+const BUNCH: Duration = Duration::from_millis(10);
 /// A reply that comes within this has not waited for long, even over a network that takes most of it.
 const PROMPT: Duration = Duration::from_millis(250);
 /// When no reply was prompt for so long, the queue is no bunch that a stumbling network or a pause of Core has made.
 const QUEUE_MIN: Duration = Duration::from_millis(500);
 /// No bunch is larger: polls leave places of the tunnel to people, and Core has room for about so many polls on one tunnel.
 const BUNCH_MAX: usize = 160;
-/// A sample counts for a quarter: a change is believed within a few hundred milliseconds.
-const SMOOTHING: u64 = 4;
+/// Polls that Core refuses have waited there for so long: those sent meanwhile tell nothing new.
+const REFUSED_AFTER: Duration = Duration::from_secs(1);
+/// After Core has refused some, one more is let in again each time.
+const REGAINED_EVERY: Duration = Duration::from_millis(500);
+/// So much of what was known counts beside a new sample: a change is believed within a few hundred milliseconds.
+const REMEMBERED: f64 = 0.75;
 
 /// How long a request may wait for its turn.
 #[derive(Debug, Clone, Copy)]
@@ -34,30 +43,39 @@ pub(crate) struct Patience {
     pub(crate) in_queue: Duration,
     /// Behind what may be gone in a moment.
     pub(crate) in_bunch: Duration,
+    /// Of polls, where Core serves others first.
+    pub(crate) is_behind_polls: bool,
 }
 
 impl Patience {
-    pub(crate) const ENDLESS: Self = Self { in_queue: Duration::MAX, in_bunch: Duration::MAX };
+    pub(crate) const ENDLESS: Self = Self { in_queue: Duration::MAX, in_bunch: Duration::MAX, is_behind_polls: true };
 }
 
-/// Read by every request, written by the one [`Meter`] of the tunnel and by those who were refused.
+/// Read by every request; written by the one [`Meter`] of the tunnel, by who was refused, and by who takes the last place.
 #[derive(Debug)]
 pub(crate) struct Pace {
     since: Instant,
     /// Nanoseconds between two replies while others wait for their turn; 0: not known yet.
     gap: AtomicU64,
+    /// Nanoseconds after `since`, from when on requests have waited for their turn; 0: none does.
+    full: AtomicU64,
     /// Nanoseconds after `since`; 0: none yet.
     last_reply: AtomicU64,
     /// Nanoseconds after `since`, from when on no reply has been prompt; 0: the last one was, or did not wait.
     queued: AtomicU64,
     /// Replies in the present sample that only said that Core is busy.
     refusals: AtomicU32,
+    /// For how many polls there was room when Core refused some.
+    room: AtomicUsize,
+    /// When that was, in nanoseconds after `since`; 0: never.
+    refused: AtomicU64,
 }
 
 impl Pace {
     pub(super) fn new(now: Instant) -> Self {
-        let (gap, last_reply, queued) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
-        Self { since: now, gap, last_reply, queued, refusals: AtomicU32::new(0) }
+        let [gap, full, last_reply, queued, refused] = std::array::from_fn(|_| AtomicU64::new(0));
+        let (refusals, room) = (AtomicU32::new(0), AtomicUsize::new(BUSY_MIN));
+        Self { since: now, gap, full, last_reply, queued, refusals, room, refused }
     }
 
     /// How long one more request would wait behind so many.
@@ -75,10 +93,28 @@ impl Pace {
         wait <= patience.in_queue || (wait <= patience.in_bunch && is_bunch())
     }
 
+    /// Whether Core has room for one more poll beside so many. Where it has refused some of late, not even as many as it works
+    /// on at the same time are let in: many Edges fill it together.
+    pub(super) fn has_room(&self, polls: usize, now: Instant) -> bool {
+        let room = self.room(now);
+        room >= BUSY_MIN || polls < room
+    }
+
+    fn room(&self, now: Instant) -> usize {
+        let Some(refused) = self.since(&self.refused, now) else { return BUSY_MIN };
+        let regained = refused.as_millis() / REGAINED_EVERY.as_millis();
+        self.room.load(Ordering::Relaxed).saturating_add(regained as usize).min(BUSY_MIN)
+    }
+
     /// Whoever comes now waits behind a queue that stays.
     fn has_queue(&self, now: Instant) -> bool {
-        let queued = self.queued.load(Ordering::Relaxed);
-        queued != 0 && now.saturating_duration_since(self.since + Duration::from_nanos(queued)) >= QUEUE_MIN
+        self.since(&self.queued, now).is_some_and(|queued| queued >= QUEUE_MIN)
+    }
+
+    /// How long ago; `None`: never.
+    fn since(&self, moment: &AtomicU64, now: Instant) -> Option<Duration> {
+        let nanos = moment.load(Ordering::Relaxed);
+        (nanos != 0).then(|| now.saturating_duration_since(self.since + Duration::from_nanos(nanos)))
     }
 
     fn note_wait(&self, is_short: bool, now: Instant) {
@@ -87,6 +123,31 @@ impl Pace {
         } else if self.queued.load(Ordering::Relaxed) == 0 {
             self.queued.store(nanos(now.saturating_duration_since(self.since)).max(1), Ordering::Relaxed);
         }
+    }
+
+    /// A request was sent, after which so many are in flight.
+    pub(super) fn note_sent(&self, in_flight: usize, now: Instant) {
+        if in_flight >= BUSY_MIN && self.full_since().is_none() {
+            self.note_full(now);
+        }
+    }
+
+    /// A caller has left without a reply, after which so many are in flight.
+    pub(super) fn note_left(&self, in_flight: usize) {
+        if in_flight < MEASURED_MIN {
+            self.full.store(0, Ordering::Relaxed);
+        }
+    }
+
+    fn note_full(&self, now: Instant) {
+        // Those before belong to no sample.
+        self.refusals.store(0, Ordering::Relaxed);
+        self.full.store(nanos(now.saturating_duration_since(self.since)).max(1), Ordering::Relaxed);
+    }
+
+    fn full_since(&self) -> Option<Instant> {
+        let full = self.full.load(Ordering::Relaxed);
+        (full != 0).then(|| self.since + Duration::from_nanos(full))
     }
 
     /// Core has replied to any request since then.
@@ -99,29 +160,58 @@ impl Pace {
     pub(crate) fn discount(&self) {
         self.refusals.fetch_add(1, Ordering::Relaxed);
     }
+
+    /// Core had no room for a poll: half as many are let in, which is found out once while those before are refused.
+    pub(crate) fn narrow(&self, now: Instant) {
+        if self.since(&self.refused, now).is_some_and(|refused| refused < REFUSED_AFTER) {
+            return;
+        }
+        self.room.store((self.room(now) / 2).max(1), Ordering::Relaxed);
+        self.refused.store(nanos(now.saturating_duration_since(self.since)).max(1), Ordering::Relaxed);
+    }
 }
 
 /// Counts the replies of one tunnel.
 #[derive(Debug, Default)]
 pub(crate) struct Meter {
-    /// The reply before, if Core was busy after it.
+    /// The last reply before which requests waited.
     before: Option<Instant>,
+    /// When the present sample became long enough; it ends with the bunch of replies that comes then.
+    ripe: Option<Instant>,
     busy: Duration,
     replies: u64,
+    /// Seconds and replies of all samples, the older the less: together, for one of a pause has few replies.
+    known: (f64, f64),
 }
 
 impl Meter {
-    /// A reply came to what was sent so long ago (`None`: nobody knows any more), after which so many requests are in flight.
+    /// A reply came, to a poll that was sent so long ago (`None`: to what may overtake polls, or nobody waits for), after
+    /// which so many requests are in flight.
     pub(super) fn count(&mut self, pace: &Pace, now: Instant, (took, in_flight): (Option<Duration>, usize)) {
-        pace.note_wait(in_flight < MEASURED_MIN || took.is_some_and(|took| took <= PROMPT), now);
+        match took {
+            _ if in_flight < MEASURED_MIN => pace.note_wait(true, now),
+            Some(took) => pace.note_wait(took <= PROMPT, now),
+            None => {}
+        }
         pace.last_reply.store(nanos(now.saturating_duration_since(pace.since)), Ordering::Relaxed);
-        if let Some(before) = self.before {
-            self.busy += now.saturating_duration_since(before);
+        // With fewer, whoever waited has left.
+        if let Some(full) = pace.full_since().filter(|_| in_flight + 1 >= MEASURED_MIN) {
+            if self.ripe.is_some_and(|ripe| now.saturating_duration_since(ripe) > BUNCH) {
+                self.take_sample(pace);
+            }
+            let begun = self.before.map_or(full, |before| before.max(full));
+            self.busy += now.saturating_duration_since(begun);
+            self.replies += 1;
+            self.before = Some(now);
+            if self.ripe.is_none() && self.busy >= SAMPLE_MIN {
+                self.ripe = Some(now);
+            }
+        } else if self.before.is_some_and(|before| now.saturating_duration_since(before) <= BUNCH) {
             self.replies += 1;
         }
-        self.before = (in_flight >= MEASURED_MIN).then_some(now);
-        if self.busy >= SAMPLE_MIN {
-            self.take_sample(pace);
+        pace.note_left(in_flight);
+        if in_flight >= MEASURED_MIN && pace.full_since().is_none() {
+            pace.note_full(now);
         }
     }
 
@@ -131,129 +221,14 @@ impl Meter {
         if self.replies == 0 {
             return;
         }
-        let sample = nanos(self.busy) / self.replies;
-        let smoothed = match pace.gap.load(Ordering::Relaxed) {
-            0 => sample,
-            known => known - known / SMOOTHING + sample / SMOOTHING,
-        };
-        pace.gap.store(smoothed.max(1), Ordering::Relaxed);
-        (self.busy, self.replies) = (Duration::ZERO, 0);
+        let (busy, replies) = self.known;
+        self.known = (busy * REMEMBERED + self.busy.as_secs_f64(), replies * REMEMBERED + self.replies as f64);
+        let gap = Duration::from_secs_f64(self.known.0 / self.known.1);
+        pace.gap.store(nanos(gap).max(1), Ordering::Relaxed);
+        (self.ripe, self.busy, self.replies) = (None, Duration::ZERO, 0);
     }
 }
 
 fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const BUSY: usize = 100;
-
-    #[test]
-    fn one_more_waits_for_all_before_it() {
-        let (pace, mut meter) = (Pace::new(Instant::now()), Meter::default());
-        reply_every(Duration::from_millis(3), 200, (&pace, &mut meter));
-        assert_near(pace.wait_behind(BUSY), Duration::from_millis(300));
-    }
-
-    #[test]
-    fn replies_in_bunches_are_as_fast_as_the_same_one_by_one() {
-        let (pace, mut meter) = (Pace::new(Instant::now()), Meter::default());
-        let mut now = pace.since;
-        for bunch in 0..50 {
-            now = pace.since + Duration::from_millis(30) * bunch;
-            (0..10).for_each(|_| meter.count(&pace, now, (None, BUSY)));
-        }
-        assert_near(pace.wait_behind(BUSY), Duration::from_millis(300));
-        assert!(pace.has_replied_since(now) && !pace.has_replied_since(now + Duration::from_nanos(1)));
-    }
-
-    #[test]
-    fn with_little_in_flight_nobody_waits_however_slow_a_reply_is() {
-        let (pace, mut meter) = (Pace::new(Instant::now()), Meter::default());
-        reply_every(Duration::from_secs(3), 20, (&pace, &mut meter));
-        assert_eq!(pace.wait_behind(BUSY_MIN - 1), Duration::ZERO);
-    }
-
-    #[test]
-    fn time_in_which_nothing_waits_does_not_count() {
-        let (pace, mut meter) = (Pace::new(Instant::now()), Meter::default());
-        let mut now = pace.since;
-        for _ in 0..100 {
-            now += Duration::from_secs(1);
-            meter.count(&pace, now, (None, BUSY_MIN));
-            now += Duration::from_millis(2);
-            meter.count(&pace, now, (None, MEASURED_MIN - 1));
-        }
-        assert_near(pace.wait_behind(BUSY), Duration::from_millis(200));
-    }
-
-    #[test]
-    fn a_core_that_was_slow_is_trusted_again_while_polls_take_every_free_place() {
-        let (pace, mut meter) = (Pace::new(Instant::now()), Meter::default());
-        reply_every(Duration::from_millis(100), 20, (&pace, &mut meter));
-        let slow = pace.since + Duration::from_secs(2);
-        for reply in 1..=200 {
-            meter.count(&pace, slow + Duration::from_millis(5) * reply, (None, BUSY_MIN - 1));
-        }
-        assert_near(pace.wait_behind(BUSY), Duration::from_millis(500));
-    }
-
-    #[test]
-    fn a_burst_after_some_slow_replies_does_not_wait() {
-        let (pace, mut meter) = (Pace::new(Instant::now()), Meter::default());
-        for reply in 1..=20 {
-            meter.count(&pace, pace.since + Duration::from_secs(3) * reply, (None, 20));
-        }
-        assert_eq!(pace.wait_behind(BUSY), Duration::ZERO);
-    }
-
-    #[test]
-    fn a_queue_is_one_that_no_reply_passes_by_soon() {
-        let (pace, mut meter) = (Pace::new(Instant::now()), Meter::default());
-        let at = |milliseconds| pace.since + Duration::from_millis(milliseconds);
-        let mut reply = |now, took| meter.count(&pace, now, (Some(took), BUSY));
-        (0..40).for_each(|nth| reply(at(10 * nth), PROMPT * 2));
-        assert!(!pace.has_queue(at(400)), "a pause of Core is no queue yet");
-        (40..60).for_each(|nth| reply(at(10 * nth), PROMPT * 2));
-        assert!(pace.has_queue(at(600)));
-        reply(at(600), PROMPT);
-        assert!(!pace.has_queue(at(2_000)), "silence after a prompt reply tells of no queue");
-        reply(at(2_000), PROMPT * 2);
-        assert!(!pace.has_queue(at(2_400)) && pace.has_queue(at(2_500)));
-        meter.count(&pace, at(2_500), (None, MEASURED_MIN - 1));
-        assert!(!pace.has_queue(at(9_000)), "nobody waits");
-    }
-
-    #[test]
-    fn a_bunch_that_is_too_large_is_a_queue() {
-        let (pace, mut meter) = (Pace::new(Instant::now()), Meter::default());
-        reply_every(Duration::from_millis(5), 200, (&pace, &mut meter));
-        meter.count(&pace, pace.since, (Some(PROMPT), BUSY));
-        let patience = Patience { in_queue: Duration::from_millis(300), in_bunch: Duration::from_secs(1) };
-        let has_time = |in_flight| pace.has_time(patience, in_flight, pace.since);
-        assert!(has_time(BUNCH_MAX - 1) && !has_time(BUNCH_MAX));
-    }
-
-    #[test]
-    fn refusals_are_no_work_done() {
-        let (pace, mut meter) = (Pace::new(Instant::now()), Meter::default());
-        for reply in 0..1_000_u32 {
-            meter.count(&pace, pace.since + Duration::from_millis(1) * reply, (None, BUSY));
-            if reply % 10 != 0 {
-                pace.discount();
-            }
-        }
-        assert_near(pace.wait_behind(BUSY), Duration::from_secs(1));
-    }
-
-    fn reply_every(gap: Duration, times: u32, (pace, meter): (&Pace, &mut Meter)) {
-        (1..=times).for_each(|nth| meter.count(pace, pace.since + gap * nth, (None, BUSY)));
-    }
-
-    fn assert_near(found: Duration, expected: Duration) {
-        assert!(found.abs_diff(expected) < expected / 10, "{found:?} is not about {expected:?}");
-    }
 }

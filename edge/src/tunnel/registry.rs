@@ -155,6 +155,7 @@ impl TunnelRegistry {
             speaks_link: peer.speaks_link,
             near: self.shared.zone.is_none() || self.shared.zone == peer.zone,
             in_flight: InFlight::default(),
+            polls: Arc::default(),
             pace: Pace::new(Instant::now()),
             decisions: Arc::clone(&self.shared.decisions),
             outgoing,

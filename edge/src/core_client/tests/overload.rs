@@ -3,16 +3,19 @@
 use std::time::Duration;
 
 use postern_proto::{
-    client_types::{ClientMfaStartRequest, ClientMfaStartResponse, InstanceInfoRequest},
+    client_types::{ClientMfaStartRequest, ClientMfaStartResponse, InstanceInfoRequest, InstanceInfoResponse},
     proxy::{core_request, core_response::Payload},
+    rejection::Code,
     version::Peer,
 };
 use tokio::{
     task::JoinSet,
-    time::{Instant, MissedTickBehavior, interval},
+    time::{Instant, MissedTickBehavior, interval, sleep},
 };
 
-use super::core::{PipeCore, context, edge, edge_in_zone, peer, polled, zone};
+use super::core::{
+    Call, PipeCore, activate, activated, context, edge, edge_in_zone, peer, poll, polled, refused, zone,
+};
 use crate::core_client::{CallError, CoreClient};
 
 const SERVED_A_SECOND: u32 = 300;
@@ -106,6 +109,61 @@ async fn a_busy_core_of_the_own_zone_leaves_polls_to_one_that_is_not_busy() {
     assert!(outcomes.iter().all(|outcome| outcome.error.is_none()));
     let at_once = outcomes.iter().filter(|outcome| outcome.waited.is_zero()).count();
     assert!(at_once * 10 > outcomes.len() * 8 && at_once < outcomes.len(), "both have served: {at_once}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn polls_that_wait_keep_out_nobody_whom_core_serves_before_them() {
+    let (registry, client) = edge();
+    let mut ours = PipeCore::ours(&registry, "ours");
+    let _polls = keep_waiting(&client, &mut ours).await;
+    let call = activate(&client);
+    let id = ours.request().await.id;
+    ours.reply(id, activated());
+    assert_eq!(call.outcome().await, Ok(()));
+
+    let (registry, client) = edge();
+    let mut stock = PipeCore::stock(&registry);
+    let _polls = keep_waiting(&client, &mut stock).await;
+    assert_eq!(activate(&client).outcome().await, Err(CallError::Overloaded), "a stock Core serves in order");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_told_that_core_has_no_room_for_polls_lets_fewer_in_and_everybody_else() {
+    let (registry, client) = edge();
+    let mut core = PipeCore::ours(&registry, "ours");
+    let mut polls = Vec::new();
+    for _ in 0..20 {
+        polls.push((poll(&client), core.request().await.id));
+    }
+    let (turned_away, id) = polls.pop().unwrap();
+    core.reject(id, Code::ResourceExhausted);
+    assert_eq!(turned_away.outcome().await, Err(refused(Code::ResourceExhausted)));
+    assert_eq!(poll(&client).outcome().await, Err(CallError::Overloaded), "19 wait, and there is room for 16");
+    let person = activate(&client);
+    let id = core.request().await.id;
+    core.reply(id, activated());
+    assert_eq!(person.outcome().await, Ok(()));
+
+    sleep(Duration::from_millis(2_100)).await;
+    let later = poll(&client);
+    let id = core.request().await.id;
+    core.reply(id, polled());
+    assert!(later.outcome().await.is_ok(), "after two seconds there is room for 20");
+}
+
+/// Polls, for seconds of work at the pace at which this Core replies.
+async fn keep_waiting(client: &CoreClient, core: &mut PipeCore) -> Vec<Call<InstanceInfoResponse>> {
+    let mut polls = Vec::new();
+    let mut ids = Vec::new();
+    for _ in 0..60 {
+        polls.push(poll(client));
+        ids.push(core.request().await.id);
+    }
+    for id in ids.drain(..10) {
+        sleep(Duration::from_millis(100)).await;
+        core.reply(id, polled());
+    }
+    polls
 }
 
 /// Everything that is offered, evenly over the seconds, and what became of it.
