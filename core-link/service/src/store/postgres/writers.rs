@@ -37,9 +37,10 @@ const CHANGE_TIME_MAX: Duration = Duration::from_secs(3);
 /// A use case runs a dozen statements, each of them within a millisecond or two.
 const ATTEMPT_TIME_MAX: Duration = Duration::from_secs(2);
 /// Collisions after which a change wants to be alone. Few of many are for one row: most only lie beside each other in an
-/// index, and alone means that nobody shares its wait for the disk.
-const COLLISIONS_MAX: u32 = 3;
-/// Before another attempt after a connection was lost; doubles, and is jittered.
+/// index, and alone means that nobody shares its wait for the disk. A Core that is short of processor time holds up all others
+/// for as long as it takes, and who waited then begins in the same moment and collides again; so not too soon.
+const COLLISIONS_MAX: u32 = 6;
+/// Before another attempt after a connection was lost, or after a second collision; doubles, and is jittered.
 const PAUSE_FIRST: Duration = Duration::from_millis(4);
 const PAUSE_MAX: Duration = Duration::from_millis(100);
 const CONSTRAINT_ATTEMPTS: u32 = 3;
@@ -149,6 +150,9 @@ where
                 collisions += 1;
                 if lease.session().is_reusable() {
                     metrics::counter!("postern_core_store_repeats_total").increment(1);
+                    if company == Company::Others && collisions > 1 {
+                        sleep(pause_after(collisions)).await;
+                    }
                     continue;
                 }
                 error
