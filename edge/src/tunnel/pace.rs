@@ -48,7 +48,7 @@ pub(crate) struct Patience {
 }
 
 impl Patience {
-    pub(crate) const ENDLESS: Self = Self { in_queue: Duration::MAX, in_bunch: Duration::MAX, is_behind_polls: true };
+    pub(crate) const ENDLESS: Self = Self { in_queue: Duration::MAX, in_bunch: Duration::MAX, is_behind_polls: false };
 }
 
 /// Read by every request; written by the one [`Meter`] of the tunnel, by who was refused, and by who takes the last place.

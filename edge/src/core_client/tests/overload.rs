@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use postern_proto::{
     client_types::{ClientMfaStartRequest, ClientMfaStartResponse, InstanceInfoRequest, InstanceInfoResponse},
-    proxy::{core_request, core_response::Payload},
+    proxy::{AwaitRemoteMfaFinishRequest, core_request, core_response::Payload},
     rejection::Code,
     version::Peer,
 };
@@ -143,6 +143,13 @@ async fn who_is_told_that_core_has_no_room_for_polls_lets_fewer_in_and_everybody
     let id = core.request().await.id;
     core.reply(id, activated());
     assert_eq!(person.outcome().await, Ok(()));
+
+    let waiting = AwaitRemoteMfaFinishRequest::default();
+    let request = tokio::select! {
+        over = client.wait(waiting, context()) => panic!("a wait for a person is no poll: {over:?}"),
+        request = core.request() => request,
+    };
+    assert!(matches!(request.payload, Some(core_request::Payload::AwaitRemoteMfaFinish(_))));
 
     sleep(Duration::from_millis(2_100)).await;
     let later = poll(&client);
