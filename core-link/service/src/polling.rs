@@ -52,8 +52,12 @@ struct Queue {
 /// One that nobody reads for yet. Whoever asks waits for a turn for as long as it is in the queue.
 struct Poll {
     token: TokenDigest,
-    reading: oneshot::Sender<Reading>,
+    begun: oneshot::Sender<Begun>,
 }
+
+/// What it will be answered from. The first of those that are read for together has the turn as well, until all have their
+/// answers.
+type Begun = (Reading, Option<Turn>);
 
 /// Ends when nobody holds it any more.
 type Turn = Arc<OwnedSemaphorePermit>;
@@ -72,7 +76,7 @@ impl Polls {
     /// The setup of the device that a polling token belongs to.
     pub async fn ask(&self, token: &Token) -> Result<DeviceSetup, PollError> {
         let token = token.digest(self.store.sealer());
-        let (reading, turn) = self.reading(token).await?;
+        let (reading, turn) = self.begun(token).await?;
         let read = reading.await;
         if let Some(turn) = turn {
             self.width.measure().await;
@@ -88,29 +92,25 @@ impl Polls {
         if setup.owner_is_disabled { Err(PollError::Inactive) } else { Ok(setup) }
     }
 
-    /// Begun by whoever had a turn first, who gets it as well: it lasts until all have their answers.
-    async fn reading(&self, token: TokenDigest) -> Result<(Reading, Option<Turn>), StoreError> {
-        let (begun, mut reading) = oneshot::channel();
-        let number = self.queue().push(Poll { token, reading: begun });
-        let mut own = None;
-        let reading = loop {
+    /// By whoever had a turn first.
+    async fn begun(&self, token: TokenDigest) -> Result<Begun, StoreError> {
+        let (tell, mut begun) = oneshot::channel();
+        let number = self.queue().push(Poll { token, begun: tell });
+        let begun = loop {
             tokio::select! {
                 biased;
-                reading = &mut reading => break reading,
+                begun = &mut begun => break begun,
                 turn = self.store.last_turn() => {
                     if self.queue().has_taken(number) {
                         // Another one's by now.
                         drop(turn);
-                        break reading.await;
+                        break begun.await;
                     }
-                    let turn = Arc::new(turn?);
-                    self.read(Arc::clone(&turn));
-                    // Not while it waits for the turn of another.
-                    own = self.queue().has_taken(number).then_some(turn);
+                    self.read(Arc::new(turn?));
                 }
             }
         };
-        Ok((reading.map_err(|_| StoreError::Panicked)?, own))
+        begun.map_err(|_| StoreError::Panicked)
     }
 
     /// For those that have waited longest.
@@ -118,6 +118,7 @@ impl Polls {
         let polls = self.queue().take(self.width.now());
         let tokens: Vec<TokenDigest> = polls.iter().map(|poll| poll.token).collect();
         let store = self.store.clone();
+        let mut first = Some(Arc::clone(&turn));
         let read = async move {
             let read = store.read(|tx| Box::pin(async move { tx.polled_device_setups(&tokens).await }));
             // A shared future that panics wakes nobody.
@@ -127,7 +128,7 @@ impl Polls {
         };
         let reading = read.boxed().shared();
         for poll in polls {
-            poll.reading.send(reading.clone()).ok();
+            poll.begun.send((reading.clone(), first.take())).ok();
         }
     }
 
@@ -140,7 +141,7 @@ impl Queue {
     /// Says which number it has: they are taken in order.
     fn push(&mut self, poll: Poll) -> u64 {
         // Who has left. Nobody stays in front for much longer than they may wait for a turn, so these do not pile up.
-        while self.polls.front().is_some_and(|poll| poll.reading.is_closed()) {
+        while self.polls.front().is_some_and(|poll| poll.begun.is_closed()) {
             self.pop();
         }
         self.polls.push_back(poll);
@@ -156,7 +157,7 @@ impl Queue {
         while polls.len() < polls_max
             && let Some(poll) = self.pop()
         {
-            if !poll.reading.is_closed() {
+            if !poll.begun.is_closed() {
                 polls.push(poll);
             }
         }

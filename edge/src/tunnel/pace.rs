@@ -1,8 +1,8 @@
 //! How fast replies come over one tunnel, and so how long one more request would wait.
 //!
-//! Measured only while requests wait for their turn: an idle Core is not a slow one, nor is one that works on a few
-//! slow requests. A network that is far or stumbles makes requests pile up as well, but some of their replies still come soon:
-//! only where none does, a queue stays. Nothing here is a verdict on a Core's health.
+//! Measured only while requests wait for their turn: an idle Core is not a slow one, nor is one that works on a few slow requests.
+//! Over a network that is far or stumbles requests pile up as well; only where no reply comes soon, a queue stays. Who is told
+//! that Core has no room for polls lets fewer in. Nothing here is a verdict on a Core's health.
 
 #[cfg(test)]
 mod tests;
@@ -29,7 +29,7 @@ const PROMPT: Duration = Duration::from_millis(250);
 const QUEUE_MIN: Duration = Duration::from_millis(500);
 /// No bunch is larger: polls leave places of the tunnel to people, and Core has room for about so many polls on one tunnel.
 const BUNCH_MAX: usize = 160;
-/// Polls that Core refuses have waited there for so long: those sent meanwhile tell nothing new.
+/// Polls that Core refuses may have waited there for so long: those sent before tell nothing new.
 const REFUSED_AFTER: Duration = Duration::from_secs(1);
 /// After Core has refused some, one more is let in again each time.
 const REGAINED_EVERY: Duration = Duration::from_millis(500);
@@ -140,8 +140,6 @@ impl Pace {
     }
 
     fn note_full(&self, now: Instant) {
-        // Those before belong to no sample.
-        self.refusals.store(0, Ordering::Relaxed);
         self.full.store(nanos(now.saturating_duration_since(self.since)).max(1), Ordering::Relaxed);
     }
 
@@ -198,6 +196,10 @@ impl Meter {
         if let Some(full) = pace.full_since().filter(|_| in_flight + 1 >= MEASURED_MIN) {
             if self.ripe.is_some_and(|ripe| now.saturating_duration_since(ripe) > BUNCH) {
                 self.take_sample(pace);
+            }
+            if self.replies == 0 {
+                // Those before belong to no sample.
+                pace.refusals.store(0, Ordering::Relaxed);
             }
             let begun = self.before.map_or(full, |before| before.max(full));
             self.busy += now.saturating_duration_since(begun);

@@ -26,6 +26,8 @@ use crate::{
 
 /// So many times as many calls come as can be served.
 const TIMES: u32 = 10;
+/// This machine may stand still now and then.
+const OFFERED_MIN: f64 = 0.9;
 /// One call of so many that can be served is part of a login.
 const LOGIN_PART: u32 = 10;
 /// For each tunnel. So few are under way at a time that none is refused, and so many that Cores on Postgres read for several at
@@ -53,7 +55,7 @@ pub(super) async fn play(stage: &mut Stage<'_>) -> Result<Outcome> {
     let people = People::gather(stage.system.meeting(), &stage.name, stage.form.members, 0).await?;
     let ledger = Ledger::open(stage.system.commands()).await?;
     let quota = Quota::over(stage.system.cores.iter().map(|core| core.process.pid()))?;
-    let (limit, mut all) = limit(stage, &people, &quota).await?;
+    let (limit, mut all) = find_limit(stage, &people, &quota).await?;
 
     let (before_polls, before_logins) = Crowd::calm(stage, &people).await?;
     // A process that has used up its share waits for the next period, also when all is well; how often is chance.
@@ -70,6 +72,7 @@ pub(super) async fn play(stage: &mut Stage<'_>) -> Result<Outcome> {
     tokio::time::sleep(CALM).await;
 
     let wanted = f64::from(stage.form.limit);
+    let offered = polls.samples.len() as f64 / (pressed.end - pressed.start).as_secs_f64();
     let goodput = served(&polls, &pressed) + served(&logins, &pressed);
     let tried = logins.samples.iter().filter(|sample| sample.step == "client-mfa/start").count();
     let succeeded = logins.told.len() as f64 / tried.max(1) as f64;
@@ -94,6 +97,7 @@ pub(super) async fn play(stage: &mut Stage<'_>) -> Result<Outcome> {
     Ok(Outcome::allowing_failures(&stage.name, &all, verdict, BUDGET)
         .recovered("no wait is twice the longest of before", normal, NORMAL_MAX)
         .and("the limit as meant", (limit - wanted).abs() <= TOLERANCE * wanted, String::new())
+        .and("ten times as many come", offered >= OFFERED_MIN * wanted * f64::from(TIMES), String::new())
         .and(&goodputs, goodput >= least, note)
         .and("polls are served or refused with 429", failed_polls == 0, String::new())
         .and("95 % of logins succeed", succeeded >= 0.95, rest)
@@ -132,7 +136,7 @@ impl Crowd {
 }
 
 /// Leaves Cores so little that they serve about what the form says, and says what they serve.
-async fn limit(stage: &Stage<'_>, people: &People, quota: &Quota) -> Result<(f64, Tally)> {
+async fn find_limit(stage: &Stage<'_>, people: &People, quota: &Quota) -> Result<(f64, Tally)> {
     let wanted = f64::from(stage.form.limit);
     // Whatever the share, some of it is used up by logins, which are as many as ever.
     let (mut share, mut last, mut all) = (GUESS, (0.0, 0.0), Tally::default());

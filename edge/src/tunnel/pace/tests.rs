@@ -142,6 +142,20 @@ fn refusals_are_no_work_done() {
 }
 
 #[test]
+fn refusals_count_in_the_sample_of_their_replies_also_when_places_became_free_in_between() {
+    let (pace, mut meter) = (Pace::new(Instant::now()), Meter::default());
+    for bunch in 1..=200 {
+        let now = pace.since + Duration::from_millis(30) * bunch;
+        pace.note_sent(BUSY_MIN, now - Duration::from_millis(30));
+        (1..=10).for_each(|nth| meter.count(&pace, now, (None, BUSY_MIN - nth)));
+        // Heard of by who asked, after all of the bunch was counted.
+        (0..8).for_each(|_| pace.discount());
+    }
+    let (found, expected) = (pace.wait_behind(BUSY), Duration::from_millis(1_500));
+    assert!(found.abs_diff(expected) < expected / 4, "{found:?} is not about {expected:?}");
+}
+
+#[test]
 fn where_core_refuses_polls_half_as_many_are_let_in_until_it_refuses_none() {
     let pace = Pace::new(Instant::now());
     let at = |milliseconds| pace.since + Duration::from_millis(milliseconds);
