@@ -17,12 +17,16 @@ use tonic::Code;
 use crate::edge::{Edge, EdgeAddress, EdgeId};
 
 mod authority;
+#[path = "../../tests/harness/ports.rs"]
+#[allow(unreachable_pub, reason = "it belongs to the harness of whole-system tests")]
+mod ports;
 mod service;
 mod stock;
 mod tunnel;
 
 pub use authority::FakeAuthority;
 use authority::Identity;
+pub use ports::free_address;
 pub use service::PurgeSeen;
 pub(crate) use service::{Shared, serve_proxy, serve_setup};
 pub use stock::{AcmeScript, Pushed, StockEdge, StockSettings, Unanswered};
@@ -80,8 +84,8 @@ impl FakeEdge {
     }
 
     async fn listen(manner: Manner, identity: Option<Identity>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has a free port");
-        let listen = listener.local_addr().expect("a bound socket has an address");
+        let listen = free_address();
+        let listener = TcpListener::bind(listen).await.expect("nobody else listens there");
         let (shared, tunnels, dials) = Shared::new(manner, identity);
         let mut accepting = JoinSet::new();
         accepting.spawn(accept(listener, Arc::clone(&shared)));

@@ -7,6 +7,9 @@ mod authority;
 mod disguises;
 mod edge;
 mod fake_tunnel;
+#[path = "../../tests/harness/ports.rs"]
+#[allow(unreachable_pub, reason = "it belongs to the harness of whole-system tests")]
+mod ports;
 mod setup;
 mod stock_core;
 
@@ -37,6 +40,7 @@ pub use self::{
     authority::Authority,
     edge::{TestEdge, no_acme},
     fake_tunnel::FakeTunnel,
+    ports::free_address,
     setup::Setup,
     stock_core::{StockCore, StockManner},
 };

@@ -1,6 +1,7 @@
 //! `deploy/up` with a state folder and ports of its own. Dropping it runs `deploy/down`.
 
 use std::{
+    io,
     net::{Ipv4Addr, SocketAddr},
     path::Path,
 };
@@ -34,7 +35,7 @@ impl Deployment {
         command.arg("--programs").arg(programs.parent().context("a program lies in no folder")?);
         command.args(["--port", &public.to_string()]);
         for (flag, count) in [("--edge-port", 2), ("--https-port", 2), ("--tunnel-port", 2), ("--metrics-port", 3)] {
-            let block = (0..count).map(|_| ports.port()).collect::<Result<Vec<_>>>()?;
+            let block = (0..count).map(|_| ports.port()).collect::<io::Result<Vec<_>>>()?;
             command.args([flag, &block[0].to_string()]);
         }
         let deployment = Self { state, public: (Ipv4Addr::LOCALHOST, public).into(), _ports: ports };

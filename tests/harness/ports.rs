@@ -1,22 +1,40 @@
-//! Ports for one cluster, taken so that tests running at the same time never share one.
+//! Ports that tests running at the same time never share, for who listens later, or again.
 //!
 //! They lie below the range from which the kernel takes ports for outgoing connections: a program that is restarted finds
-//! its port still free.
+//! its port still free. The tests of other crates include this file.
 
 use std::{
-    io::ErrorKind,
-    net::{Ipv4Addr, TcpListener},
+    io::{Error, ErrorKind, Result},
+    net::{Ipv4Addr, SocketAddr, TcpListener},
     os::{
         linux::net::SocketAddrExt,
-        unix::net::{SocketAddr, UnixListener},
+        unix::net::{self, UnixListener},
     },
+    sync::{Mutex, PoisonError},
 };
-
-use anyhow::{Context, Result, bail};
 
 const FIRST: u16 = 20_000;
 const BLOCKS: u16 = 300;
 const BLOCK: u16 = 40;
+
+/// An address of loopback that nobody else is given while this process runs.
+///
+/// # Panics
+/// When all are given away.
+pub fn free_address() -> SocketAddr {
+    static TAKEN: Mutex<Vec<Ports>> = Mutex::new(Vec::new());
+    let mut taken = TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
+    let port = match taken.last_mut().map(Ports::port) {
+        Some(Ok(port)) => port,
+        _ => {
+            let mut more = Ports::take().expect("a free block of ports");
+            let port = more.port().expect("a new block has a port");
+            taken.push(more);
+            port
+        }
+    };
+    (Ipv4Addr::LOCALHOST, port).into()
+}
 
 /// A block of ports, ours until it is dropped.
 #[derive(Debug)]
@@ -28,6 +46,9 @@ pub struct Ports {
 
 impl Ports {
     /// The first block that no other test holds and no other program uses.
+    ///
+    /// # Errors
+    /// When there is none.
     pub fn take() -> Result<Self> {
         for block in 0..BLOCKS {
             let first = FIRST + block * BLOCK;
@@ -36,13 +57,16 @@ impl Ports {
                 return Ok(Self { next: first, end: first + BLOCK, _lock: lock });
             }
         }
-        bail!("no free block of {BLOCK} ports from {FIRST}")
+        Err(Error::other(format!("no free block of {BLOCK} ports from {FIRST}")))
     }
 
     /// One port of the block.
+    ///
+    /// # Errors
+    /// When all are given away.
     pub fn port(&mut self) -> Result<u16> {
         if self.next == self.end {
-            bail!("a cluster uses at most {BLOCK} ports");
+            return Err(Error::other(format!("a block has {BLOCK} ports, and all are given away")));
         }
         self.next += 1;
         Ok(self.next - 1)
@@ -52,11 +76,11 @@ impl Ports {
 /// A name that one process on this host can hold, whoever runs it and whatever its `TMPDIR` is; like the ports themselves
 /// it belongs to a network namespace, and it goes with its process.
 fn lock(first: u16) -> Result<Option<UnixListener>> {
-    let name = SocketAddr::from_abstract_name(format!("postern-test-ports-{first}")).context("no abstract sockets")?;
+    let name = net::SocketAddr::from_abstract_name(format!("postern-test-ports-{first}"))?;
     match UnixListener::bind_addr(&name) {
         Ok(lock) => Ok(Some(lock)),
         Err(error) if error.kind() == ErrorKind::AddrInUse => Ok(None),
-        Err(error) => Err(error).context("cannot lock a block of ports"),
+        Err(error) => Err(error),
     }
 }
 
@@ -66,6 +90,8 @@ fn is_free(port: u16) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
 
     #[test]
@@ -74,5 +100,11 @@ mod tests {
         let ports = |ports: &mut Ports| -> Vec<_> { (0..BLOCK).map(|_| ports.port().unwrap()).collect() };
         let (one, other) = (ports(&mut one), ports(&mut other));
         assert!(one.iter().all(|port| !other.contains(port)), "{one:?} {other:?}");
+    }
+
+    #[test]
+    fn more_than_a_block_of_addresses_are_given_and_none_twice() {
+        let addresses: HashSet<_> = (0..=BLOCK).map(|_| free_address()).collect();
+        assert_eq!(addresses.len(), usize::from(BLOCK) + 1);
     }
 }

@@ -2,6 +2,7 @@
 
 mod borders;
 mod clients;
+mod ports;
 mod settings;
 mod shape;
 mod source;

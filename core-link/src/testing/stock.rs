@@ -13,6 +13,7 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
+use super::free_address;
 use crate::edge::EdgeAddress;
 
 mod bundle;
@@ -68,8 +69,8 @@ impl StockEdge {
     /// # Panics
     /// When loopback has no free port.
     pub async fn start_with(settings: StockSettings) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has a free port");
-        let listen = listener.local_addr().expect("a bound socket has an address");
+        let listen = free_address();
+        let listener = TcpListener::bind(listen).await.expect("nobody else listens there");
         let shared = Arc::new(Shared::new(settings));
         let mut running = JoinSet::new();
         running.spawn(run(listener, listen, Arc::clone(&shared)));

@@ -56,7 +56,9 @@ async fn connect_any(address: &EdgeAddress) -> io::Result<TcpStream> {
 
 #[cfg(test)]
 mod tests {
-    use tokio::net::TcpListener;
+    use std::net::Ipv4Addr;
+
+    use tokio::net::{TcpListener, TcpSocket};
 
     use super::*;
 
@@ -73,8 +75,11 @@ mod tests {
 
     #[tokio::test]
     async fn a_refused_connection_is_reported_at_once() {
-        let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
-        let error = connect(&format!("127.0.0.1:{port}").parse().unwrap()).await.unwrap_err();
+        // Ours, but nobody listens.
+        let taken = TcpSocket::new_v4().unwrap();
+        taken.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+        let address = taken.local_addr().unwrap();
+        let error = connect(&address.to_string().parse().unwrap()).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
     }
 }

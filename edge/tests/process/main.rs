@@ -8,14 +8,14 @@ mod systemd;
 
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
-    net::{SocketAddr, TcpListener, TcpStream},
+    net::{SocketAddr, TcpStream},
     path::Path,
     process::{Child, Command, ExitStatus, Stdio},
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use postern_edge::testing::{Answer, FakeCore, eventually};
+use postern_edge::testing::{Answer, FakeCore, eventually, free_address};
 use postern_proto::{client_types::InstanceInfoResponse, proxy::core_response::Payload};
 
 const SOON: Duration = Duration::from_secs(10);
@@ -283,8 +283,4 @@ fn exchange_bytes(address: SocketAddr, bytes: &[u8]) {
 fn pongs_that_nobody_asked_for() -> Vec<u8> {
     let pong = [0, 0, 8, 6, 1, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8];
     [&b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0"[..], &pong.repeat(20), &[0; 9]].concat()
-}
-
-fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }

@@ -2,13 +2,15 @@
 
 use std::net::TcpListener;
 
+use postern_edge::testing::free_address;
+
 use crate::{Edge, get};
 
 #[test]
 fn a_taken_port_is_named() {
     let folder = tempfile::tempdir().unwrap();
-    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = taken.local_addr().unwrap().to_string();
+    let address = free_address().to_string();
+    let _taken = TcpListener::bind(&address).unwrap();
     let mut edge = Edge::start(folder.path(), &["--metrics-listen", &address]);
     assert_eq!(edge.exit().code(), Some(1));
     let log = edge.log();
@@ -19,8 +21,8 @@ fn a_taken_port_is_named() {
 #[test]
 fn a_port_that_is_taken_for_a_moment_is_had_when_it_is_free() {
     let folder = tempfile::tempdir().unwrap();
-    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = taken.local_addr().unwrap();
+    let address = free_address();
+    let taken = TcpListener::bind(address).unwrap();
     let mut edge = Edge::start(folder.path(), &["--metrics-listen", &address.to_string()]);
     edge.read_log_until(&format!("taken by somebody else: trying again for at most 5s address={address}"));
     drop(taken);
@@ -31,8 +33,8 @@ fn a_port_that_is_taken_for_a_moment_is_had_when_it_is_free() {
 #[test]
 fn while_it_waits_for_a_port_it_stops_when_told() {
     let folder = tempfile::tempdir().unwrap();
-    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = taken.local_addr().unwrap().to_string();
+    let address = free_address().to_string();
+    let _taken = TcpListener::bind(&address).unwrap();
     let mut edge = Edge::start(folder.path(), &["--metrics-listen", &address]);
     edge.read_log_until("trying again");
     edge.signal("TERM");

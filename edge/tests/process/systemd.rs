@@ -9,6 +9,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use postern_edge::testing::free_address;
+
 use crate::{Edge, SOON, program};
 
 /// What is asked for; an Edge tells thrice within it that it lives.
@@ -36,8 +38,8 @@ fn systemd_is_told_when_an_edge_serves_that_it_lives_and_when_it_stops() {
 fn an_edge_that_waits_for_a_port_is_not_ready() {
     let folder = tempfile::tempdir().unwrap();
     let systemd = Systemd::listen(folder.path());
-    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = taken.local_addr().unwrap().to_string();
+    let address = free_address().to_string();
+    let taken = TcpListener::bind(&address).unwrap();
     let mut edge = Edge::start_as(systemd.program(), folder.path(), &["--metrics-listen", &address]);
     edge.read_log_until("trying again");
     assert_eq!(systemd.heard(), None);

@@ -2,12 +2,12 @@
 
 use std::{
     io::{Read as _, Write as _},
-    net::{SocketAddr, TcpListener, TcpStream},
+    net::{SocketAddr, TcpStream},
     process::{Child, Command, Stdio},
     time::Duration,
 };
 
-use postern_edge::testing::{StockCore, StockManner, eventually};
+use postern_edge::testing::{StockCore, StockManner, eventually, free_address};
 use tempfile::TempDir;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -45,12 +45,11 @@ struct Program {
 
 impl Program {
     fn start(folder: &TempDir) -> Self {
-        let free = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let (http, tunnel) = (free(), free());
+        let (http, tunnel) = (free_address(), free_address());
         let child = Command::new(env!("CARGO_BIN_EXE_postern-edge"))
             .env_clear()
             .args([format!("--http-listen={http}"), format!("--tunnel-listen={tunnel}")])
-            .arg(format!("--metrics-listen={}", free()))
+            .arg(format!("--metrics-listen={}", free_address()))
             .arg(format!("--identity-dir={}", folder.path().join("identity").display()))
             .stdout(Stdio::null())
             .stderr(Stdio::null())

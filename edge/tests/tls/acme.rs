@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use postern_edge::testing::{Answer, FakeCore, eventually};
+use postern_edge::testing::{Answer, FakeCore, eventually, free_address};
 use postern_proto::proxy::{
     AcmeCertificate, AcmeChallenge, AcmeIssueEvent, HttpsCerts, acme_issue_event::Payload, core_response,
 };
@@ -86,7 +86,7 @@ async fn an_account_of_another_authority_or_none_at_all_is_replaced() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn where_plain_http_is_on_the_authoritys_port_it_is_served_all_the_time() {
-    let http = crate::program::free_address();
+    let http = free_address();
     let pebble = Pebble::start_looking_at(http).await;
     let mut arguments = pebble.arguments();
     arguments.extend(["--trusted-proxies=127.0.0.1".to_owned()]);
@@ -141,7 +141,7 @@ async fn an_authority_that_is_away_or_misbehaves_ends_the_order() {
         let authority = FakeAuthority::start(habit).await;
         expect_trouble(&authority.arguments(), reason).await;
     }
-    let away = crate::program::free_address();
+    let away = free_address();
     expect_trouble(&[format!("--acme-directory=https://{away}/dir")], "cannot connect to").await;
     let untrusted = Pebble::start().await;
     expect_trouble(&untrusted.arguments()[..1], "cannot connect to").await;

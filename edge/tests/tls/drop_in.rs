@@ -6,7 +6,7 @@ use std::{fs, net::SocketAddr, path::Path, process::Command};
 
 use postern_edge::{
     identity::IdentityStore,
-    testing::{Answer, FakeCore, eventually},
+    testing::{Answer, FakeCore, eventually, free_address},
 };
 use postern_proto::{proxy::AcmeChallenge, version};
 use rcgen::{CertificateParams, DnType, KeyPair, SanType};
@@ -18,7 +18,7 @@ use tempfile::TempDir;
 
 use crate::{
     client,
-    program::{Program, free_address, names},
+    program::{Program, names},
 };
 
 const FILES: [&str; 4] = ["core_client_cert.pem", "grpc_ca_cert.pem", "proxy_grpc_cert.pem", "proxy_grpc_key.pem"];

@@ -1,6 +1,6 @@
 //! HTTPS comes with Core's certificate, changes with it, and goes with it; plain HTTP is always there.
 
-use postern_edge::testing::{Answer, FakeCore, eventually};
+use postern_edge::testing::{Answer, FakeCore, eventually, free_address};
 use postern_proto::proxy::{InitialInfo, core_response::Payload};
 use rustls::version::{TLS12, TLS13};
 use tokio::{io::AsyncReadExt as _, net::TcpStream};
@@ -136,8 +136,8 @@ async fn a_purge_takes_the_certificate_along() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_taken_port_is_told_once_and_had_when_it_is_free() {
     let authority = WebAuthority::new();
-    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = taken.local_addr().unwrap();
+    let address = free_address();
+    let taken = std::net::TcpListener::bind(address).unwrap();
     let (edge, tunnel, _core) = Program::connected(&["--https-listen", &address.to_string()]).await;
     tunnel.push(Payload::HttpsCerts(authority.issue())).await;
     edge.wait_for_log("cannot listen for HTTPS").await;

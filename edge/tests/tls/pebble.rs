@@ -2,13 +2,13 @@
 
 use std::{
     net::{SocketAddr, TcpStream},
-    process::{Child, Command, Stdio},
+    process::{Child, Command},
 };
 
-use postern_edge::testing::eventually;
+use postern_edge::testing::{eventually, free_address};
 use tempfile::TempDir;
 
-use crate::{certificates::WebAuthority, client, program::free_address};
+use crate::{certificates::WebAuthority, client};
 
 /// Ends with the test.
 pub(crate) struct Pebble {
@@ -37,8 +37,8 @@ impl Pebble {
         authority.args(["-dnsserver", &names.to_string()]);
         authority.env("PEBBLE_VA_NOSLEEP", "1").env("PEBBLE_WFE_NONCEREJECT", "0");
         let start = |mut command: Command| {
-            let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
-            child.expect("pebble is installed (Debian's package of that name)")
+            // What it prints is the test's, and shown when that fails.
+            command.spawn().expect("pebble is installed (Debian's package of that name)")
         };
         let children = vec![start(resolver), start(authority)];
         let pebble = Self { children, listen, management, looks_at, folder };

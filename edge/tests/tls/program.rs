@@ -2,14 +2,14 @@
 
 use std::{
     io::{BufRead as _, BufReader},
-    net::{SocketAddr, TcpListener, TcpStream},
+    net::{SocketAddr, TcpStream},
     path::Path,
     process::{Child, Command, Stdio},
     sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
-use postern_edge::testing::{Answer, FakeCore, FakeTunnel, eventually};
+use postern_edge::testing::{Answer, FakeCore, FakeTunnel, eventually, free_address};
 use postern_proto::proxy::{HttpsCerts, core_response::Payload};
 use tempfile::TempDir;
 
@@ -138,10 +138,6 @@ impl Drop for Program {
         let killed = self.child.kill().and_then(|()| self.child.wait());
         assert!(killed.is_ok());
     }
-}
-
-pub(crate) fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
 /// Names in a folder, sorted.

@@ -1,13 +1,13 @@
 //! A Postgres of the bench's own, with the settings that one comes with: each commit survives a crash of the machine.
 
-use std::{fs::Permissions, net::TcpListener, os::unix::fs::PermissionsExt as _};
+use std::{fs::Permissions, os::unix::fs::PermissionsExt as _};
 
 use anyhow::{Context as _, Result};
 use postern_core::{
     secret::Secret,
     store::{Address, ServerAddress},
 };
-use postern_tests::postgres::Postgres;
+use postern_tests::{ports::free_address, postgres::Postgres};
 use tempfile::TempDir;
 
 /// Stopped when it is dropped.
@@ -22,8 +22,7 @@ impl Server {
         // Its user is another one.
         let mut folder = tempfile::Builder::new();
         let folder = folder.prefix("postern-bench-").permissions(Permissions::from_mode(0o755)).tempdir()?;
-        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        let postgres = Postgres::start_lasting(&folder.path().join("server"), port)?;
+        let postgres = Postgres::start_lasting(&folder.path().join("server"), free_address().port())?;
         Ok(Self { postgres, _folder: folder })
     }
 

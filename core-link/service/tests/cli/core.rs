@@ -2,7 +2,7 @@
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
     os::unix::net::UnixStream,
     path::PathBuf,
     process::{Child, Command, Output, Stdio},
@@ -10,6 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use postern_core_link::testing::free_address;
 use serde_json::Value;
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -70,8 +71,7 @@ impl Folder {
     }
 
     pub(crate) fn serve_with_metrics(&self) -> Core<'_> {
-        let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        self.serve_on(free.to_string(), &[])
+        self.serve_on(free_address().to_string(), &[])
     }
 
     fn serve_on(&self, metrics: String, environment: &[(&str, &str)]) -> Core<'_> {

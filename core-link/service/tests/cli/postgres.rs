@@ -1,7 +1,8 @@
 //! A Core whose database is one of a real Postgres, and several that share it.
 
-use std::{fs, net::TcpListener, os::unix::fs::PermissionsExt as _, path::Path, process::Output};
+use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, process::Output};
 
+use postern_core_link::testing::free_address;
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -32,8 +33,7 @@ fn keys(folder: &Folder) -> Vec<String> {
 /// A server that wants passwords. Its only user is `postern`, with the password `hunter2`.
 fn strict_server() -> (TempDir, Postgres) {
     let folder = tempfile::Builder::new().permissions(fs::Permissions::from_mode(0o755)).tempdir().unwrap();
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let server = Postgres::start(&folder.path().join("server"), port).unwrap();
+    let server = Postgres::start(&folder.path().join("server"), free_address().port()).unwrap();
     server.execute("postgres", "ALTER USER postern PASSWORD 'hunter2'").unwrap();
     server.execute("postgres", "CREATE DATABASE postern").unwrap();
     let rules = folder.path().join("server/data/pg_hba.conf");

@@ -3,7 +3,6 @@
 use std::{
     collections::HashMap,
     fs,
-    net::TcpListener,
     os::unix::fs::PermissionsExt as _,
     process::Command,
     sync::{
@@ -19,6 +18,7 @@ use postern_core::{
     secret::Secret,
     store::{Address, Operation, Outcome, Replay, ServerAddress, Store, StoreError},
 };
+use postern_core_link::testing::free_address;
 use tempfile::TempDir;
 use tokio::{task::JoinSet, time::sleep};
 
@@ -114,8 +114,7 @@ async fn a_server_that_falls_silent_is_told_of_as_away_and_not_as_busy() {
 /// A server of its own, and two stores on it.
 async fn served() -> (TempDir, Postgres, [Store; 2]) {
     let folder = tempfile::Builder::new().permissions(fs::Permissions::from_mode(0o755)).tempdir().unwrap();
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let server = Postgres::start(&folder.path().join("server"), port).unwrap();
+    let server = Postgres::start(&folder.path().join("server"), free_address().port()).unwrap();
     server.execute("postgres", "CREATE DATABASE postern").unwrap();
     let key = folder.path().join("master.key");
     MasterKey::create(&key).unwrap();
