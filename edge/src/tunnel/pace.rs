@@ -161,11 +161,16 @@ impl Pace {
 
     /// Core had no room for a poll: half as many are let in, which is found out once while those before are refused.
     pub(crate) fn narrow(&self, now: Instant) {
+        let before = self.refused.load(Ordering::Relaxed);
         if self.since(&self.refused, now).is_some_and(|refused| refused < REFUSED_AFTER) {
             return;
         }
-        self.room.store((self.room(now) / 2).max(1), Ordering::Relaxed);
-        self.refused.store(nanos(now.saturating_duration_since(self.since)).max(1), Ordering::Relaxed);
+        let half = (self.room(now) / 2).max(1);
+        let refused = nanos(now.saturating_duration_since(self.since)).max(1);
+        // Of several who hear of it at once, one.
+        if self.refused.compare_exchange(before, refused, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+            self.room.store(half, Ordering::Relaxed);
+        }
     }
 }
 
