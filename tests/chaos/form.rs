@@ -27,8 +27,6 @@ pub(crate) struct Form {
     pub(crate) pressure: Duration,
     /// Part of the limit.
     pub(crate) goodput_min: f64,
-    /// That each device is in besides the first, then.
-    pub(crate) locations: u8,
     /// Also what is played with HAProxy, and `overload` with two Cores.
     pub(crate) plays_all: bool,
     /// Times that slow calls are held.
@@ -54,7 +52,6 @@ impl Form {
             limit: 300,
             pressure: Duration::from_secs(60),
             goodput_min: 0.9,
-            locations: 50,
             plays_all: true,
             waves: 3,
             noise: Duration::from_millis(5),
@@ -78,7 +75,6 @@ impl Form {
             limit: 100,
             pressure: Duration::from_secs(20),
             goodput_min: 0.8,
-            locations: 0,
             plays_all: false,
             waves: 1,
             noise: Duration::from_millis(100),

@@ -1,8 +1,8 @@
 //! Many times as many calls as the system can serve: it serves as many as before, logins first, and refuses the rest at once.
 //!
 //! Cores get so little processor time that they serve about a known number of calls. What they serve exactly is measured
-//! first, by devices that wait for each answer before they poll again. In the full form each device is in many locations, so
-//! that a poll is work: a smaller share than this takes would come in steps that are coarser than a call.
+//! first, by devices that wait for each answer before they poll again. Each device is in many locations, so that polls are
+//! most of the work: a smaller share than they take would come in steps that are coarser than a call.
 
 use std::{
     fs,
@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -33,13 +33,16 @@ const LOGIN_PART: u32 = 10;
 /// For each tunnel. So few are under way at a time that none is refused, and so many that Cores on Postgres read for several at
 /// once, as they do under more.
 const CALLERS: usize = 16;
+/// Of each device.
+const LOCATIONS: u8 = 50;
 /// Of a processor, to begin with.
 const GUESS: f64 = 0.2;
 const MEASURED: Duration = Duration::from_secs(8);
 /// Until what had begun under another share is done.
 const SETTLING: Duration = Duration::from_secs(1);
-/// Each is nearer than the one before.
 const GUESSES: u32 = 5;
+/// A guess is off by so many times at most.
+const STEP_MAX: f64 = 4.0;
 /// The limit may be off by such a part.
 const TOLERANCE: f64 = 0.25;
 const MEMORY_MAX_KIB: u64 = 256 * 1024;
@@ -49,7 +52,7 @@ const NORMAL_MAX: Duration = Duration::from_secs(2);
 const CALM_LENGTH: Duration = Duration::from_secs(5);
 
 pub(super) async fn play(stage: &mut Stage<'_>) -> Result<Outcome> {
-    for number in 1..=stage.form.locations {
+    for number in 1..=LOCATIONS {
         stage.system.commands().add_location(&format!("Branch {number}"), number, "internal").await?;
     }
     let people = People::gather(stage.system.meeting(), &stage.name, stage.form.members, 0).await?;
@@ -138,21 +141,37 @@ impl Crowd {
 /// Leaves Cores so little that they serve about what the form says, and says what they serve.
 async fn find_limit(stage: &Stage<'_>, people: &People, quota: &Quota) -> Result<(f64, Tally)> {
     let wanted = f64::from(stage.form.limit);
-    // Whatever the share, some of it is used up by logins, which are as many as ever.
-    let (mut share, mut last, mut all) = (GUESS, (0.0, 0.0), Tally::default());
+    let off = |served: f64| (served - wanted).abs();
+    // Shares with what they serve: the next lies between the last that served too little and the last that served too much.
+    let (mut less, mut more) = ((0.0, 0.0), None);
+    let (mut share, mut nearest, mut all) = (GUESS, (GUESS, f64::INFINITY), Tally::default());
     for _ in 0..GUESSES {
         quota.limit(share)?;
         let (served, tally) = capacity(stage, people).await?;
         all.append(tally);
-        if (served - wanted).abs() <= wanted * TOLERANCE / 2.0 {
-            return Ok((served, all));
+        println!("{}: with {share:.3} of a processor {served:.0}/s are served", stage.name);
+        if off(served) < off(nearest.1) {
+            nearest = (share, served);
         }
-        let (last_share, last_served) = std::mem::replace(&mut last, (share, served));
-        ensure!(served != last_served, "what is served does not depend on the processor time");
-        let slope = (share - last_share) / (served - last_served);
-        share = (share + (wanted - served) * slope).clamp(share / 4.0, share * 4.0);
+        if off(served) <= wanted * TOLERANCE / 2.0 {
+            break;
+        }
+        if served < wanted {
+            less = (share, served);
+        } else {
+            more = Some((share, served));
+        }
+        share = between(less, more, wanted).clamp(share / STEP_MAX, share * STEP_MAX);
     }
-    Ok((last.1, all))
+    quota.limit(nearest.0)?;
+    Ok((nearest.1, all))
+}
+
+/// The share that serves so many, if what is served grows evenly between these two.
+fn between(less: (f64, f64), more: Option<(f64, f64)>, wanted: f64) -> f64 {
+    let from = if more.is_some() { less } else { (0.0, 0.0) };
+    let to = more.unwrap_or(less);
+    from.0 + (wanted - from.1) * (to.0 - from.0) / (to.1 - from.1)
 }
 
 /// Calls per second that are served when nobody comes before the one in front is done.
